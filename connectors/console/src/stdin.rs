@@ -1,0 +1,241 @@
+//! The source `stdin`: a thread that reads and frames, and a task that hands on what it made.
+//!
+//! A thread that waits in `read(2)` cannot be stopped, and a second one would take bytes from it.
+//! So there is one for the life of the configuration, and each task that is opened takes over where
+//! the last one stopped.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use towpath_record::BatchBuilder;
+use towpath_sdk::config::{Format, Node, Problems, Size, choice, options};
+use towpath_sdk::{
+    Decoder, Envelope, Error, ErrorKind, OnError, Origin, Part, Refused, Result, Source,
+    SourceBatch, SourceConfig, SourceContext, async_trait,
+};
+
+const BATCH_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
+/// Batches that wait for the task.
+const WAITING_MAX: usize = 2;
+
+options! {
+    /// Reads standard input.
+    pub struct StdinOptions {
+        /// What the records are.
+        pub format: Format = "text",
+        /// What a record is.
+        pub framing: Framing = "lines",
+        /// The longest record; a longer one is bad (`on_error`).
+        pub max_line: Size = "1MiB",
+    }
+}
+
+choice! {
+    /// What a record is.
+    pub enum Framing {
+        /// The bytes before each newline.
+        Lines = "lines",
+        /// All there is.
+        Whole = "whole",
+    }
+}
+
+pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
+    let options = StdinOptions::parse(node, problems)?;
+    Some(Arc::new(StdinConfig { options, feed: Arc::default() }))
+}
+
+/// What the thread sends: batches, then perhaps an error. It ends where the input ends.
+type Feed = mpsc::Receiver<Result<SourceBatch>>;
+
+/// A checked configuration, and the thread once there is one.
+#[derive(Debug)]
+struct StdinConfig {
+    options: StdinOptions,
+    feed: Arc<Mutex<Option<Feed>>>,
+}
+
+impl SourceConfig for StdinConfig {
+    fn far_side(&self) -> String {
+        "stdin".to_owned()
+    }
+
+    fn has_end(&self) -> bool {
+        true
+    }
+
+    fn format(&self) -> Format {
+        self.options.format
+    }
+
+    fn tasks_max(&self) -> u32 {
+        1
+    }
+
+    fn source(&self) -> Box<dyn Source> {
+        let open_input = || Box::new(std::io::stdin()) as Box<dyn Read + Send>;
+        Box::new(Stdin { options: self.options.clone(), shared: self.feed.clone(), feed: None, open_input })
+    }
+}
+
+/// One task.
+pub(crate) struct Stdin {
+    pub(crate) options: StdinOptions,
+    pub(crate) shared: Arc<Mutex<Option<Feed>>>,
+    pub(crate) feed: Option<OwnedMutexGuard<Option<Feed>>>,
+    pub(crate) open_input: fn() -> Box<dyn Read + Send>,
+}
+
+#[async_trait]
+impl Source for Stdin {
+    async fn open(&mut self, context: SourceContext) -> Result<()> {
+        let mut feed = self.shared.clone().lock_owned().await;
+        if feed.is_none() {
+            let (sender, receiver) = mpsc::channel(WAITING_MAX);
+            let framer = Framer {
+                decoder: (context.new_decoder)(),
+                on_error: context.on_error,
+                origin: Arc::new(Origin { name: "stdin".to_owned(), fields: Vec::new() }),
+                record_bytes_max: usize::try_from(self.options.max_line.0).unwrap_or(usize::MAX),
+                framing: self.options.framing,
+                position: 0,
+                timestamp_ms: 0,
+                refused: Vec::new(),
+                builder: BatchBuilder::with_capacity(BATCH_BYTES),
+            };
+            let open_input = self.open_input;
+            std::thread::Builder::new()
+                .name("stdin".to_owned())
+                .spawn(move || framer.run(open_input(), &sender))
+                .map_err(|error| Error::transient("read", "stdin").because(error))?;
+            *feed = Some(receiver);
+        }
+        self.feed = Some(feed);
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<SourceBatch>> {
+        match self.feed.as_mut().and_then(|feed| feed.as_mut()) {
+            Some(feed) => feed.recv().await.transpose(),
+            None => Err(Error::fatal("read", "stdin, which is not open")),
+        }
+    }
+}
+
+/// Cuts the input into records.
+struct Framer {
+    decoder: Box<dyn Decoder>,
+    on_error: OnError,
+    origin: Arc<Origin>,
+    record_bytes_max: usize,
+    framing: Framing,
+    /// Where in the input the next record begins.
+    position: u64,
+    timestamp_ms: i64,
+    refused: Vec<Refused>,
+    builder: BatchBuilder,
+}
+
+impl Framer {
+    fn run(mut self, mut input: Box<dyn Read + Send>, sender: &mpsc::Sender<Result<SourceBatch>>) {
+        if let Err(error) = self.read_all(&mut *input, sender) {
+            // What came before the error goes first. Nobody listens: nothing to tell.
+            let _ = self.send(sender);
+            let _ = sender.blocking_send(Err(error));
+        }
+    }
+
+    fn read_all(
+        &mut self,
+        input: &mut dyn Read,
+        sender: &mpsc::Sender<Result<SourceBatch>>,
+    ) -> Result<()> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        // The beginning of a record; of one that is too long only what is needed to know that.
+        let mut begun = Vec::new();
+        loop {
+            let read = match input.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::transient("read", "stdin").because(error)),
+            };
+            self.timestamp_ms =
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
+            self.take(&chunk[..read], &mut begun)?;
+            // While the task is busy, batches grow.
+            let full = self.builder.size_bytes() >= BATCH_BYTES - CHUNK_BYTES;
+            if (full || sender.capacity() > 0) && !self.send(sender) {
+                return Ok(());
+            }
+        }
+        if !begun.is_empty() {
+            self.record(&begun)?;
+        }
+        self.send(sender);
+        Ok(())
+    }
+
+    /// Takes the next bytes; `begun` are those of the unfinished record before them.
+    fn take(&mut self, mut bytes: &[u8], begun: &mut Vec<u8>) -> Result<()> {
+        if self.framing == Framing::Lines {
+            while let Some(end) = memchr::memchr(b'\n', bytes) {
+                let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+                if begun.is_empty() {
+                    self.record(line)?;
+                } else {
+                    self.grow(begun, line);
+                    self.record(begun)?;
+                    begun.clear();
+                }
+                self.position += 1;
+                bytes = rest;
+            }
+        }
+        self.grow(begun, bytes);
+        Ok(())
+    }
+
+    fn grow(&mut self, begun: &mut Vec<u8>, bytes: &[u8]) {
+        let room = (self.record_bytes_max + 1).saturating_sub(begun.len()).min(bytes.len());
+        begun.extend_from_slice(&bytes[..room]);
+        self.position += (bytes.len() - room) as u64;
+    }
+
+    fn record(&mut self, payload: &[u8]) -> Result<()> {
+        let at = self.position;
+        self.position += payload.len() as u64;
+        let taken = if payload.len() > self.record_bytes_max {
+            Err(Error::record("take", "a record")
+                .because(format!("it is longer than {} bytes", self.record_bytes_max))
+                .remedy("raise `max_line`"))
+        } else {
+            let envelope = Envelope { timestamp_ms: self.timestamp_ms, ..Envelope::default() };
+            self.decoder.decode(payload, &envelope, &mut self.builder)
+        };
+        match taken {
+            Err(error) if error.kind() == ErrorKind::Record => {
+                let place = format!("what begins before byte {at} of stdin");
+                let error = Error::record("take", place).because(error);
+                let payload = Bytes::copy_from_slice(payload);
+                self.on_error.refuse(&mut self.refused, Refused { error, payload })
+            }
+            taken => taken,
+        }
+    }
+
+    /// Sends what there is; false when nobody listens any more.
+    fn send(&mut self, sender: &mpsc::Sender<Result<SourceBatch>>) -> bool {
+        let part = self.builder.finish().map(|batch| Part { origin: self.origin.clone(), batch, keyed: false });
+        let refused = std::mem::take(&mut self.refused);
+        if part.is_none() && refused.is_empty() {
+            return true;
+        }
+        let parts = part.into_iter().collect();
+        sender.blocking_send(Ok(SourceBatch { parts, state: Vec::new(), refused })).is_ok()
+    }
+}

@@ -1,0 +1,247 @@
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use towpath_record::{BatchBuilder, Record};
+use towpath_sdk::config::{Compression, Format, Node, NodeValue, Problems, Size, Span};
+use towpath_sdk::{
+    Codecs, Compressor, Decoder, Encoder, Envelope, Error, ErrorKind, Health, OnError, Result,
+    Sink, SinkBatch, SinkContext, SinkTopic, Source, SourceContext, State, StateChange, async_trait,
+};
+
+use crate::stdin::{Framing, Stdin, StdinOptions};
+use crate::stdout::Stdout;
+
+/// What a runtime is to a connector that asks nothing of it; takes and gives values as they are,
+/// and `bad` as a bad record.
+struct Worker;
+
+#[async_trait]
+impl State for Worker {
+    fn get(&self, _: &[u8]) -> Option<Bytes> {
+        None
+    }
+
+    fn scan(&self, _: &[u8]) -> Vec<(Bytes, Bytes)> {
+        Vec::new()
+    }
+
+    async fn commit(&self, _: Vec<StateChange>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Codecs for Worker {
+    fn compressor(&self, _: &Compression) -> Result<Option<Box<dyn Compressor>>> {
+        Ok(None)
+    }
+
+    fn decompressor(
+        &self,
+        _: &Compression,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Box<dyn Read + Send>> {
+        Ok(input)
+    }
+}
+
+impl Health for Worker {
+    fn report(&self, _: &str, _: Option<&Error>) {}
+}
+
+impl Decoder for Worker {
+    fn decode(&mut self, payload: &[u8], _: &Envelope<'_>, out: &mut BatchBuilder) -> Result<()> {
+        if payload == b"bad" {
+            return Err(Error::record("read", "it"));
+        }
+        out.push(0, None, Some(payload), &[])
+            .map_err(|error| Error::record("take", "it").because(error))
+    }
+}
+
+impl Encoder for Worker {
+    fn encode(&mut self, _: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        if record.value == Some(b"bad") {
+            return Err(Error::record("write", "it"));
+        }
+        out.extend_from_slice(record.value.unwrap_or_default());
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+/// Lines of all kinds, in pieces that cut them anywhere.
+struct Pieces(&'static [u8], usize);
+
+const INPUT: &[u8] = b"one\n\ntwo\r\nbad\n0123456789\n01234567890\n\xff\0\nlast";
+
+impl Read for Pieces {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let length = self.1.min(self.0.len()).min(out.len());
+        out[..length].copy_from_slice(&self.0[..length]);
+        self.0 = &self.0[length..];
+        Ok(length)
+    }
+}
+
+fn options(framing: Framing) -> StdinOptions {
+    StdinOptions { format: Format::Text, framing, max_line: Size(10) }
+}
+
+/// Reads all of stdin: records, refused payloads, and the error at the end.
+async fn read(
+    options: StdinOptions,
+    on_error: OnError,
+    open_input: fn() -> Box<dyn Read + Send>,
+) -> (Vec<Vec<u8>>, Vec<Bytes>, Option<Error>) {
+    let mut stdin = Stdin { options, shared: Arc::default(), feed: None, open_input };
+    let context = SourceContext {
+        connector: "p.stdin".into(),
+        task: 0,
+        tasks: 1,
+        drain: false,
+        state: Arc::new(Worker),
+        new_decoder: Arc::new(|| Box::new(Worker)),
+        codecs: Arc::new(Worker),
+        on_error,
+        health: Arc::new(Worker),
+    };
+    stdin.open(context).await.unwrap();
+    let (mut records, mut refused) = (Vec::new(), Vec::new());
+    loop {
+        match stdin.read().await {
+            Ok(None) => return (records, refused, None),
+            Err(error) => return (records, refused, Some(error)),
+            Ok(Some(batch)) => {
+                for record in batch.parts.iter().flat_map(|part| part.batch.records()) {
+                    records.push(record.unwrap().value.unwrap().to_vec());
+                }
+                refused.extend(batch.refused.into_iter().map(|refused| refused.payload));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_are_cut_anywhere_and_come_whole() {
+    let whole: fn() -> Box<dyn Read + Send> = || Box::new(Pieces(INPUT, 1000));
+    let bytes: fn() -> Box<dyn Read + Send> = || Box::new(Pieces(INPUT, 1));
+    let threes: fn() -> Box<dyn Read + Send> = || Box::new(Pieces(INPUT, 3));
+    for input in [whole, bytes, threes] {
+        let (records, refused, error) = read(options(Framing::Lines), OnError::Skip, input).await;
+        let expected: [&[u8]; 6] = [b"one", b"", b"two\r", b"0123456789", b"\xff\0", b"last"];
+        assert_eq!(records, expected);
+        assert_eq!(refused.len(), 2, "`bad` and the one of 11 bytes");
+        assert_eq!(&refused[0][..], b"bad");
+        assert!(error.is_none());
+
+        let (records, _, error) = read(options(Framing::Lines), OnError::Fail, input).await;
+        assert_eq!(records, expected[..3], "what came before goes first");
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Record);
+        assert!(error.to_string().contains("byte 10 of stdin"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_whole_input_can_be_one_record() {
+    let input: fn() -> Box<dyn Read + Send> = || Box::new(Pieces(b"a\nb\n", 3));
+    let (records, ..) = read(options(Framing::Whole), OnError::Fail, input).await;
+    assert_eq!(records, [b"a\nb\n"]);
+    let long: fn() -> Box<dyn Read + Send> = || Box::new(Pieces(INPUT, 7));
+    let (records, refused, _) = read(options(Framing::Whole), OnError::Skip, long).await;
+    assert_eq!((records.len(), refused[0].len()), (0, 11), "no more is kept than shows it");
+    let empty: fn() -> Box<dyn Read + Send> = || Box::new(io::empty());
+    assert!(read(options(Framing::Whole), OnError::Fail, empty).await.0.is_empty());
+}
+
+#[test]
+fn stdin_has_an_end_and_one_reader() {
+    let source = crate::connector_types()[0].source.clone().unwrap();
+    let node = Node::new(Span::NONE, NodeValue::Map(Vec::new()));
+    let config = (source.parse)(&node, &mut Problems::new()).unwrap();
+    assert!(config.has_end() && config.tasks_max() == 1);
+    assert_eq!(config.far_side(), "stdin");
+}
+
+/// Where a test reads what was printed; a broken pipe once it is full.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<Vec<u8>>>, Option<usize>);
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut printed = self.0.lock().unwrap();
+        if self.1.is_some_and(|most| printed.len() + bytes.len() > most) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        printed.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn stdout(printed: &Printed, on_error: OnError) -> Stdout {
+    let mut stdout = Stdout::new(Box::new(printed.clone()));
+    let context = SinkContext {
+        connector: "p.stdout".into(),
+        task: 0,
+        tasks: 1,
+        log_id: "log".into(),
+        generation: 0,
+        partitions: Vec::new(),
+        state: Arc::new(Worker),
+        encoder: Box::new(Worker),
+        codecs: Arc::new(Worker),
+        on_error,
+        health: Arc::new(Worker),
+    };
+    stdout.open(context).await.unwrap();
+    stdout
+}
+
+fn batch(values: &[&str], from_offset: u64) -> SinkBatch {
+    let mut builder = BatchBuilder::default();
+    for value in values {
+        builder.push(0, None, Some(value.as_bytes()), &[]).unwrap();
+    }
+    let topic = SinkTopic { name: "t".into(), id: "1".into(), format: Format::Text };
+    SinkBatch { topic: topic.into(), partition: 0, from_offset, batch: builder.finish().unwrap() }
+}
+
+#[tokio::test]
+async fn records_are_printed_from_the_offset_on() {
+    let printed = Printed::default();
+    let mut stdout = stdout(&printed, OnError::Skip).await;
+    stdout.write(batch(&["a", "b", "bad", "c"], 1)).await.unwrap();
+    assert!(printed.0.lock().unwrap().is_empty(), "buffered");
+    let flushed = stdout.flush().await.unwrap();
+    assert_eq!(*printed.0.lock().unwrap(), b"b\nc\n");
+    assert_eq!((flushed.offsets[0].offset, flushed.refused.len()), (4, 1));
+    let large = "x".repeat(300 << 10);
+    stdout.write(batch(&[&large], 0)).await.unwrap();
+    assert!(printed.0.lock().unwrap().len() > 300 << 10, "more than the buffer is printed at once");
+}
+
+#[tokio::test]
+async fn a_bad_record_ends_the_task_behind_what_came_before() {
+    let printed = Printed::default();
+    let mut stdout = stdout(&printed, OnError::Fail).await;
+    stdout.write(batch(&["a", "bad", "c"], 0)).await.unwrap();
+    assert!(stdout.deadline().is_some());
+    assert_eq!(stdout.flush().await.unwrap().offsets[0].offset, 1);
+    assert_eq!(*printed.0.lock().unwrap(), b"a\n");
+    assert_eq!(stdout.flush().await.unwrap_err().kind(), ErrorKind::Record);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_is_said_so() {
+    let printed = Printed(Arc::default(), Some(1));
+    let mut stdout = stdout(&printed, OnError::Fail).await;
+    stdout.write(batch(&["a", "b"], 0)).await.unwrap();
+    let error = stdout.flush().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("its reader has gone"), "{error}");
+}

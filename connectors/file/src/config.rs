@@ -1,0 +1,229 @@
+//! The options of the file source.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use towpath_sdk::config::{
+    Duration, Format, Kind, Node, NodeValue, OneOrMany, OptionType, OptionsSpec, Pattern, Problem,
+    Problems, Size, Start, choice, options,
+};
+use towpath_sdk::{Source, SourceConfig};
+
+use crate::source::FileSource;
+use crate::source::finder::Glob;
+
+/// A record has to fit in memory, and in a batch.
+const MAX_LINE_BYTES: u64 = 1 << 30;
+
+options! {
+    /// Reads files and follows them through rotation.
+    pub struct FileSourceOptions {
+        /// Globs of the files to read; `**` matches any number of folders.
+        pub include: OneOrMany<Glob>,
+        /// Globs of files to leave out; one without `/` is matched against the file's name.
+        pub exclude: OneOrMany<Glob> = [],
+        /// Where to begin in files that are there at the first start: `earliest` reads all of
+        /// them, `latest` none, a time or an age those modified since. What is appended afterwards,
+        /// and every later file, is read whole.
+        pub start: Start = "earliest",
+        /// What the records are.
+        pub format: Format = "text",
+        /// What a record is.
+        pub framing: Framing = "lines",
+        /// Joins lines to records; a map with `start` or `continue`, and `timeout`.
+        pub multiline: Option<Multiline>,
+        /// The longest record; a longer one is treated as `oversize` says.
+        pub max_line: Size = "1MiB",
+        /// What to do with a record longer than `max_line`.
+        pub oversize: Oversize = "truncate",
+        /// How the files are compressed.
+        pub compression: InputCompression = "auto",
+        /// Headers to give each record.
+        pub headers: OneOrMany<FileHeader> = [],
+        /// What to do with a file once it was read to its end and all of it is durable: `keep`,
+        /// `delete`, or `{ move: DIR }`.
+        pub after: After = "keep",
+        /// How often to look for new files, and for new data where notifications do not work.
+        pub poll_interval: Duration = "1s",
+    }
+
+    /// How lines are joined; one of `start` and `continue`.
+    pub struct MultilineOptions {
+        /// A line that matches begins a record.
+        pub start: Option<Pattern>,
+        /// A line that matches continues the record of the line before.
+        pub r#continue: Option<Pattern>,
+        /// A record is complete when no line came for so long.
+        pub timeout: Duration = "1s",
+    }
+
+    /// Where to move files.
+    pub struct MoveOptions {
+        /// The folder, on the same file system; made when it is not there.
+        pub r#move: String,
+    }
+}
+
+choice! {
+    /// What a record is.
+    pub enum Framing {
+        /// The bytes in front of each newline.
+        Lines = "lines",
+        /// A file.
+        Whole = "whole",
+    }
+
+    /// What to do with a record longer than `max_line`.
+    pub enum Oversize {
+        /// Its first `max_line` bytes are the record.
+        Truncate = "truncate",
+        /// It is left out and counted as refused.
+        Skip = "skip",
+        /// It is a bad record: `on_error` decides.
+        Fail = "fail",
+    }
+
+    /// How the files are compressed.
+    pub enum InputCompression {
+        /// Found by each file's first bytes.
+        Auto = "auto",
+        /// As they are.
+        None = "none",
+        /// gzip, any number of members.
+        Gzip = "gzip",
+        /// zstd, any number of frames.
+        Zstd = "zstd",
+    }
+
+    /// A header that tells where a record comes from.
+    pub enum FileHeader {
+        /// The file's path when it was first seen.
+        Path = "path",
+        /// Where in the (decompressed) file the record begins, in bytes.
+        Position = "position",
+        /// The name of the machine.
+        Host = "host",
+    }
+
+    /// The words of `after`.
+    pub enum KeepOrDelete {
+        /// It stays.
+        Keep = "keep",
+        /// It is deleted.
+        Delete = "delete",
+    }
+}
+
+/// What happens to a file that was read and is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    Keep,
+    Delete,
+    Move(PathBuf),
+}
+
+impl OptionType for After {
+    fn kind() -> Kind {
+        Kind::Either(vec![KeepOrDelete::kind(), MoveOptions::kind()])
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if matches!(node.value, NodeValue::Map(_)) {
+            let folder = MoveOptions::parse(node, problems)?.r#move;
+            return Some(Self::Move(PathBuf::from(folder)));
+        }
+        Some(match KeepOrDelete::parse(node, problems)? {
+            KeepOrDelete::Keep => Self::Keep,
+            KeepOrDelete::Delete => Self::Delete,
+        })
+    }
+}
+
+/// Which lines belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Multiline {
+    pattern: Pattern,
+    /// Whether a match begins a record, or continues one.
+    begins: bool,
+    pub timeout: std::time::Duration,
+}
+
+impl Multiline {
+    /// Whether `line` is the first of a record.
+    pub fn begins_record(&self, line: &[u8]) -> bool {
+        self.pattern.is_match(line) == self.begins
+    }
+}
+
+impl OptionType for Multiline {
+    fn kind() -> Kind {
+        MultilineOptions::kind()
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let options = MultilineOptions::parse(node, problems)?;
+        let timeout = options.timeout.0;
+        match (options.start, options.r#continue) {
+            (Some(pattern), None) => Some(Self { pattern, begins: true, timeout }),
+            (None, Some(pattern)) => Some(Self { pattern, begins: false, timeout }),
+            _ => {
+                let problem = Problem::new(node.span, "expected one of `start` and `continue`");
+                let help = "`start` matches the first line of a record, `continue` all others";
+                problems.push(problem.help(help));
+                None
+            }
+        }
+    }
+}
+
+/// The checked options.
+#[derive(Debug, Clone)]
+pub struct FileSourceConfig {
+    options: Arc<FileSourceOptions>,
+}
+
+impl FileSourceConfig {
+    pub fn spec() -> OptionsSpec {
+        FileSourceOptions::spec()
+    }
+
+    /// Reads the options and checks what no single one can tell.
+    pub fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
+        let options = FileSourceOptions::parse(node, problems)?;
+        let before = problems.len();
+        if options.include.is_empty() {
+            problems.add(node.span_of("include"), "no file is included");
+        }
+        if options.framing == Framing::Whole && options.multiline.is_some() {
+            let message = "`multiline` joins lines, but `framing: whole` has none";
+            problems.add(node.span_of("multiline"), message);
+        }
+        if !(1..=MAX_LINE_BYTES).contains(&options.max_line.0) {
+            problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
+        }
+        if options.poll_interval.0.is_zero() {
+            problems.add(node.span_of("poll_interval"), "expected a duration of 1ms or more");
+        }
+        let sound = problems.len() == before;
+        sound.then(|| Arc::new(Self { options: Arc::new(options) }) as Arc<dyn SourceConfig>)
+    }
+}
+
+impl SourceConfig for FileSourceConfig {
+    fn far_side(&self) -> String {
+        let patterns: Vec<&str> = self.options.include.iter().map(Glob::as_str).collect();
+        format!("file {}", patterns.join(" "))
+    }
+
+    fn has_end(&self) -> bool {
+        true
+    }
+
+    fn format(&self) -> Format {
+        self.options.format
+    }
+
+    fn source(&self) -> Box<dyn Source> {
+        Box::new(FileSource::new(self.options.clone()))
+    }
+}

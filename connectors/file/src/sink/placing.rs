@@ -1,0 +1,223 @@
+//! Files before records go to them: found again, adopted or made, so that what is not ours stays
+//! as it is. `super` says why in this order.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use towpath_sdk::{Error, Result, StateChange};
+
+use super::config::IfExists;
+use super::disk::{Disk, Found, folder_of};
+use super::entry::{Entry, Head, Known};
+use super::writer::Writer;
+
+/// What was found where a file is to be.
+enum Place {
+    /// The committed file.
+    Ours(Known),
+    /// Nothing.
+    Free,
+    /// A file to go on with, whose identity is not committed.
+    Adopted(Known),
+}
+
+impl Writer {
+    /// Gives a place to every output that has bytes and none yet, with two commits for all.
+    pub(super) fn place_outputs(&mut self) -> Result<()> {
+        let mut free = Vec::new();
+        let mut adopted = Vec::new();
+        for index in 0..self.outputs.len() {
+            let output = &self.outputs[index];
+            if output.entry.file.is_some() || output.buffer.is_empty() {
+                continue;
+            }
+            match self.look(index)? {
+                Place::Ours(known) => self.outputs[index].place(known, None),
+                Place::Free => free.push(index),
+                Place::Adopted(known) => adopted.push((index, known)),
+            }
+        }
+        let intents = free.iter().map(|index| self.change_of(*index)).collect();
+        self.commit(intents)?;
+        self.create(&free)?;
+        for (index, known) in &adopted {
+            self.outputs[*index].place(*known, None);
+        }
+        let made = free.iter().chain(adopted.iter().map(|(index, _)| index));
+        self.commit(made.map(|index| self.change_of(*index)).collect())
+    }
+
+    fn create(&mut self, indices: &[usize]) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        for &index in indices {
+            let path = self.outputs[index].path.clone();
+            self.disk.create_folder_of(&path)?;
+            let (handle, found) = self.disk.create(&path)?;
+            let known = Known { identity: found.identity, length: 0, head: Head::EMPTY };
+            // Nothing is unsynced in it, so it may be closed.
+            let handle = Some(handle).filter(|_| self.opened.len() < self.open_files_max);
+            if handle.is_some() {
+                self.opened.push_back(index);
+            }
+            self.outputs[index].place(known, handle);
+            folders.insert(folder_of(&path).to_owned());
+        }
+        folders.iter().try_for_each(|folder| self.disk.sync_folder(folder))
+    }
+
+    /// Finds out what stands where output `index` is to be.
+    fn look(&self, index: usize) -> Result<Place> {
+        let path = &self.outputs[index].path;
+        let entry = match self.state.get(path.as_bytes()) {
+            Some(encoded) => Some(Entry::decode(path.as_bytes(), &encoded)?),
+            None => None,
+        };
+        let Some(found) = self.disk.find(path)? else {
+            let written = entry.is_some_and(|entry| {
+                entry.file.is_some() && self.is_current(entry.generation)
+            });
+            return if written { Err(not_ours(path, "it is gone")) } else { Ok(Place::Free) };
+        };
+        let Some(Entry { file, generation, topic, partition, .. }) = entry else {
+            return self.unknown(path);
+        };
+        let output = &self.outputs[index].entry;
+        if self.tasks > 1 && (&topic, partition) != (&output.topic, output.partition) {
+            return Err(Error::configuration("write", path)
+                .because(format!("partition {partition} of {topic} writes it too"))
+                .remedy("set `{topic}` and `{partition}` apart from what stands beside them in `path`"));
+        }
+        match file {
+            // An intent.
+            None if found.length == 0 => {
+                let head = Head::EMPTY;
+                Ok(Place::Adopted(Known { identity: found.identity, length: 0, head }))
+            }
+            None => self.unknown(path),
+            Some(_) if self.rotate.is_some() => self.unknown(path),
+            // Its first bytes are compared when it is opened.
+            Some(known) => match differs_outside(&known, found) {
+                None => Ok(Place::Ours(known)),
+                Some(_) if !self.is_current(generation) => self.unknown(path),
+                Some(how) => Err(not_ours(path, &how)),
+            },
+        }
+    }
+
+    /// A file that this log knows nothing of.
+    fn unknown(&self, path: &str) -> Result<Place> {
+        if self.if_exists == IfExists::Append {
+            let (file, Found { identity, length }) = self.disk.open(path)?;
+            let head = self.disk.head(&file, path, length)?;
+            return Ok(Place::Adopted(Known { identity, length, head }));
+        }
+        let remedy = if self.rotate.is_some() {
+            "move it away, or change `path`"
+        } else {
+            "move it away, or set `if_exists: append` to write behind what it holds"
+        };
+        Err(Error::configuration("write", path)
+            .because("it exists, and this log does not know it: it may be from another data directory")
+            .remedy(remedy))
+    }
+
+    /// Whether `generation` is not one of before `offsets reset`.
+    fn is_current(&self, generation: u32) -> bool {
+        generation >= self.generation
+    }
+
+    /// Opens the file of output `index`, if it is closed, and closes another one when there are too
+    /// many.
+    pub(super) fn open_output(&mut self, index: usize) -> Result<()> {
+        if self.outputs[index].handle.is_some() {
+            return Ok(());
+        }
+        while self.opened.len() >= self.open_files_max
+            && let Some(oldest) = self.opened.pop_front()
+        {
+            self.outputs[oldest].sync(&self.disk)?;
+            self.outputs[oldest].handle = None;
+        }
+        let output = &mut self.outputs[index];
+        let Some(known) = output.entry.file else { return Ok(()) };
+        let (file, found) = self.disk.open(&output.path)?;
+        if let Some(how) = differs_open(&self.disk, &file, &output.path, &known, found)? {
+            return Err(not_ours(&output.path, &how));
+        }
+        if self.compressor.is_none() {
+            let whole = self.disk.ends_in_newline(&file, &output.path, known.length)?;
+            output.unfinished_line = !whole;
+        }
+        output.handle = Some(file);
+        self.opened.push_back(index);
+        Ok(())
+    }
+
+    /// Brings the file of `entry` back to what is committed, unless it is another one now.
+    pub(super) fn cut_back(&self, path: &str, known: &Known) -> Result<()> {
+        let Some(found) = self.disk.find(path)? else { return Ok(()) };
+        if !found.identity.is(&known.identity) || found.length <= known.length {
+            return Ok(());
+        }
+        let (file, found) = self.disk.open(path)?;
+        if found.identity.is(&known.identity)
+            && found.length > known.length
+            && self.disk.head(&file, path, known.length)? == known.head
+        {
+            self.disk.cut(&file, path, known.length)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the file at `path` if it is empty and, when `known`, that one.
+    pub(super) fn take_back(&self, path: &str, known: Option<&Known>) -> Result<()> {
+        match self.disk.find(path)? {
+            Some(found)
+                if found.length == 0
+                    && known.is_none_or(|known| found.identity.is(&known.identity)) =>
+            {
+                self.disk.remove(path)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The state of output `index` as it is now.
+    pub(super) fn change_of(&self, index: usize) -> StateChange {
+        let output = &self.outputs[index];
+        StateChange::put(output.path.clone(), output.entry.encode())
+    }
+}
+
+/// How an open file differs from the one that is known.
+fn differs_open(
+    disk: &Disk,
+    file: &File,
+    path: &str,
+    known: &Known,
+    found: Found,
+) -> Result<Option<String>> {
+    if let Some(how) = differs_outside(known, found) {
+        return Ok(Some(how));
+    }
+    let same = disk.head(file, path, known.length)? == known.head;
+    Ok((!same).then(|| "its first bytes are others".to_owned()))
+}
+
+/// How a file differs by identity and length.
+pub(super) fn differs_outside(known: &Known, found: Found) -> Option<String> {
+    if !found.identity.is(&known.identity) {
+        Some("it was replaced by another file".to_owned())
+    } else if found.length != known.length {
+        Some(format!("it has {} bytes where {} were written", found.length, known.length))
+    } else {
+        None
+    }
+}
+
+/// The file is not the one that was written before: nothing of it may be touched.
+pub(super) fn not_ours(path: &str, how: &str) -> Error {
+    Error::fatal("go on with", path)
+        .because(format!("{how}; what was written before must be there to go on"))
+        .remedy("put the file back as it was, or run `towpath offsets reset` to write it anew")
+}

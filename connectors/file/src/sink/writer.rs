@@ -1,0 +1,379 @@
+//! The work of one task: records into buffers, buffers into files, files into a commit. Blocking.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use towpath_record::Record;
+use towpath_sdk::{
+    Codecs, Compressor, Encoder, Error, ErrorKind, Flushed, OnError, Refused, Result, SinkBatch,
+    SinkContext, SinkOffset, State, StateChange,
+};
+
+use super::config::{FileSinkOptions, IfExists, Rotate};
+use super::disk::Disk;
+use super::entry::Entry;
+use super::names::Names;
+use super::output::Output;
+use super::placing::{differs_outside, not_ours};
+
+/// A file's buffer is written when it has so much; all are, when together they have four times it.
+const BUFFER_BYTES: usize = 1 << 20;
+const BUFFERS_BYTES: usize = 4 * BUFFER_BYTES;
+/// Files open at a time.
+const OPEN_FILES_MAX: usize = 256;
+
+pub(super) struct Writer {
+    names: Names,
+    pub(super) rotate: Option<Rotate>,
+    pub(super) if_exists: IfExists,
+    pub(super) tasks: u32,
+    pub(super) generation: u32,
+    pub(super) state: Arc<dyn State>,
+    /// Where commits, which are async, are waited for.
+    commits: Handle,
+    on_error: OnError,
+    encoder: Box<dyn Encoder>,
+    pub(super) compressor: Option<Box<dyn Compressor>>,
+    /// Compressed bytes on their way to a file.
+    packed: Vec<u8>,
+    pub(super) disk: Disk,
+    pub(super) open_files_max: usize,
+
+    /// Those with something to write, to commit, or open; with rotation all that are not full.
+    pub(super) outputs: Vec<Output>,
+    /// By stream, those that are not full.
+    by_stream: HashMap<Arc<str>, usize>,
+    /// Those with a handle, in the order in which they were opened.
+    pub(super) opened: VecDeque<usize>,
+    /// Bytes in all buffers.
+    buffered: usize,
+    /// A path being rendered.
+    path: Vec<u8>,
+
+    /// What the next flush reports.
+    progress: Vec<SinkOffset>,
+    refused: Vec<Refused>,
+    /// A bad record came and `on_error` says to fail: nothing more is taken, and once what came
+    /// before is reported this is the answer.
+    failure: Option<Error>,
+}
+
+impl Writer {
+    pub(super) fn open(
+        options: &FileSinkOptions,
+        context: SinkContext,
+        commits: Handle,
+    ) -> Result<Self> {
+        Self::open_on(Disk::default(), OPEN_FILES_MAX, options, context, commits)
+    }
+
+    pub(super) fn open_on(
+        disk: Disk,
+        open_files_max: usize,
+        options: &FileSinkOptions,
+        context: SinkContext,
+        commits: Handle,
+    ) -> Result<Self> {
+        let timezone = options.timezone.0.clone();
+        let mut writer = Self {
+            names: Names::new(options.path.0.clone().with_timezone(timezone), &context.connector),
+            rotate: options.rotate.clone(),
+            if_exists: options.if_exists,
+            tasks: context.tasks,
+            generation: context.generation,
+            state: context.state,
+            commits,
+            on_error: context.on_error,
+            encoder: context.encoder,
+            compressor: context.codecs.compressor(&options.compression)?,
+            packed: Vec::new(),
+            disk,
+            open_files_max,
+            outputs: Vec::new(),
+            by_stream: HashMap::new(),
+            opened: VecDeque::new(),
+            buffered: 0,
+            path: Vec::new(),
+            progress: Vec::new(),
+            refused: Vec::new(),
+            failure: None,
+        };
+        let mut forgotten = Vec::new();
+        for (key, encoded) in writer.state.scan(b"") {
+            let entry = Entry::decode(&key, &encoded)?;
+            let ours = context.partitions.iter().any(|ours| {
+                ours.topic.name == entry.topic && ours.partition == entry.partition
+            });
+            if ours || context.tasks == 1 {
+                let path = String::from_utf8_lossy(&key);
+                if !writer.recover(&path, entry)? {
+                    forgotten.push(StateChange::delete(key));
+                }
+            }
+        }
+        writer.commit(forgotten)?;
+        Ok(writer)
+    }
+
+    /// Takes up one file of before; false when its entry can go.
+    fn recover(&mut self, path: &str, entry: Entry) -> Result<bool> {
+        if let Some(known) = &entry.file {
+            self.cut_back(path, known)?;
+        }
+        if self.rotate.is_none() {
+            return Ok(true);
+        }
+        let nothing_committed = entry.file.is_none_or(|known| known.length == 0);
+        if nothing_committed {
+            self.take_back(path, entry.file.as_ref())?;
+        }
+        if nothing_committed || entry.generation < self.generation {
+            return Ok(false);
+        }
+        let age_ms = super::now_ms().saturating_sub(entry.started_ms);
+        let due = self.due(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)));
+        let stream: Arc<str> = entry.stream.as_str().into();
+        self.by_stream.insert(stream.clone(), self.outputs.len());
+        self.outputs.push(Output::new(stream, path.to_owned(), entry, due));
+        Ok(true)
+    }
+
+    /// When a file of this age is full.
+    fn due(&self, age: Duration) -> Option<Instant> {
+        let limit = self.rotate.as_ref()?.time?.0;
+        Instant::now().checked_add(limit.saturating_sub(age))
+    }
+
+    pub(super) fn write(&mut self, batch: &SinkBatch) -> Result<()> {
+        if self.failure.is_some() {
+            return Ok(());
+        }
+        let mut current = None;
+        for record in batch.batch.records() {
+            let record = record.map_err(|error| {
+                let place = format!("the records of {}-{}", batch.topic.name, batch.partition);
+                Error::fatal("read", place).because(error)
+            })?;
+            if u64::try_from(record.offset).unwrap_or(0) < batch.from_offset {
+                continue;
+            }
+            if let Err(error) = self.accept(batch, &record, &mut current) {
+                self.refuse(&record, error)?;
+                if self.failure.is_some() {
+                    self.reached(batch, record.offset);
+                    return self.drain_full();
+                }
+            }
+        }
+        self.reached(batch, batch.batch.header().next_offset());
+        self.drain_full()
+    }
+
+    /// Encodes one record into the buffer of its file; `current` is that of the one before.
+    #[inline]
+    fn accept(
+        &mut self,
+        batch: &SinkBatch,
+        record: &Record<'_>,
+        current: &mut Option<usize>,
+    ) -> Result<()> {
+        let index = match *current {
+            Some(index) if !self.names.are_per_record() => index,
+            _ => self.output_for(batch, record, *current)?,
+        };
+        *current = Some(index);
+        let output = &mut self.outputs[index];
+        let before = output.buffer.len();
+        self.encoder.encode(batch, record, &mut output.buffer)?;
+        self.buffered += output.buffer.len() - before;
+        output.changed = true;
+        if let Some(size) = self.rotate.as_ref().and_then(|rotate| rotate.size) {
+            // What compression will make of the buffer is not known yet.
+            let pending = if self.compressor.is_none() { output.buffer.len() as u64 } else { 0 };
+            if output.length() + pending >= size.0 {
+                self.finish(index);
+                *current = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The output that `record` goes to.
+    fn output_for(
+        &mut self,
+        batch: &SinkBatch,
+        record: &Record<'_>,
+        current: Option<usize>,
+    ) -> Result<usize> {
+        self.names.render(batch, record, 0, &mut self.path)?;
+        if let Some(index) = current
+            && self.outputs[index].stream.as_bytes() == self.path
+        {
+            return Ok(index);
+        }
+        let stream = String::from_utf8_lossy(&self.path);
+        if let Some(index) = self.by_stream.get(&*stream) {
+            return Ok(*index);
+        }
+        let stream: Arc<str> = stream.into();
+        if self.rotate.is_some() {
+            self.names.render(batch, record, record.offset, &mut self.path)?;
+        }
+        let path = String::from_utf8_lossy(&self.path).into_owned();
+        let entry = Entry {
+            topic: batch.topic.name.clone(),
+            partition: batch.partition,
+            generation: self.generation,
+            stream: stream.to_string(),
+            started_ms: super::now_ms(),
+            file: None,
+        };
+        let index = self.outputs.len();
+        self.by_stream.insert(stream.clone(), index);
+        self.outputs.push(Output::new(stream, path, entry, self.due(Duration::ZERO)));
+        Ok(index)
+    }
+
+    /// A bad record is refused, or ends the task with the next flush but one.
+    fn refuse(&mut self, record: &Record<'_>, error: Error) -> Result<()> {
+        if error.kind() != ErrorKind::Record {
+            return Err(error);
+        }
+        let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
+        self.failure = self.on_error.refuse(&mut self.refused, Refused { error, payload }).err();
+        Ok(())
+    }
+
+    /// Everything below `offset` is accepted.
+    fn reached(&mut self, batch: &SinkBatch, offset: i64) {
+        let offset = u64::try_from(offset).unwrap_or(0).max(batch.from_offset);
+        let known = self.progress.iter_mut().find(|known| {
+            known.partition == batch.partition && known.topic == batch.topic
+        });
+        match known {
+            Some(known) => known.offset = offset,
+            None => self.progress.push(SinkOffset {
+                topic: batch.topic.clone(),
+                partition: batch.partition,
+                offset,
+            }),
+        }
+    }
+
+    /// Output `index` takes no more records.
+    fn finish(&mut self, index: usize) {
+        let output = &mut self.outputs[index];
+        output.finished = true;
+        output.due = None;
+        self.by_stream.remove(&output.stream);
+    }
+
+    /// Writes buffers that have enough.
+    fn drain_full(&mut self) -> Result<()> {
+        match self.buffered {
+            0..BUFFER_BYTES => Ok(()),
+            BUFFER_BYTES..BUFFERS_BYTES => self.drain(BUFFER_BYTES),
+            _ => self.drain(1),
+        }
+    }
+
+    /// Writes the buffers that have at least `least` bytes.
+    fn drain(&mut self, least: usize) -> Result<()> {
+        self.place_outputs()?;
+        for index in 0..self.outputs.len() {
+            let waiting = self.outputs[index].buffer.len();
+            if waiting < least {
+                continue;
+            }
+            self.open_output(index)?;
+            let compressor = self.compressor.as_deref_mut().map(|compressor| compressor as _);
+            self.outputs[index].drain(&self.disk, compressor, &mut self.packed)?;
+            self.buffered -= waiting;
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> Result<Flushed> {
+        if self.progress.is_empty() && self.refused.is_empty() && let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let now = Instant::now();
+        for index in 0..self.outputs.len() {
+            if self.outputs[index].due.is_some_and(|due| due <= now) {
+                self.finish(index);
+            }
+        }
+        self.drain(1)?;
+        let mut state = Vec::new();
+        for index in 0..self.outputs.len() {
+            if self.outputs[index].changed {
+                self.make_durable(index)?;
+            }
+            let output = &self.outputs[index];
+            if output.finished {
+                state.push(StateChange::delete(output.path.clone()));
+            } else if output.changed && output.entry.file.is_some() {
+                state.push(self.change_of(index));
+            }
+        }
+        self.forget_committed();
+        let offsets = std::mem::take(&mut self.progress);
+        Ok(Flushed { offsets, state, refused: std::mem::take(&mut self.refused) })
+    }
+
+    /// Syncs output `index`, and sees that its path leads to it and nobody else wrote to it.
+    fn make_durable(&mut self, index: usize) -> Result<()> {
+        let output = &mut self.outputs[index];
+        let Some(known) = output.entry.file else { return Ok(()) };
+        output.sync(&self.disk)?;
+        let how = match self.disk.find(&output.path)? {
+            Some(found) => differs_outside(&known, found),
+            None => Some("it is gone".to_owned()),
+        };
+        match how {
+            Some(how) => Err(not_ours(&output.path, &how)),
+            None => {
+                output.entry.generation = self.generation;
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets go of what the state will say from now on.
+    fn forget_committed(&mut self) {
+        let rotates = self.rotate.is_some();
+        for output in &mut self.outputs {
+            output.changed = false;
+        }
+        let keeps = |output: &Output| !output.finished && (rotates || output.handle.is_some());
+        if self.outputs.iter().all(keeps) {
+            return;
+        }
+        let mut open: HashMap<usize, usize> = HashMap::new();
+        self.by_stream.clear();
+        let outputs = std::mem::take(&mut self.outputs);
+        for (before, output) in outputs.into_iter().enumerate().filter(|(_, output)| keeps(output)) {
+            open.insert(before, self.outputs.len());
+            self.by_stream.insert(output.stream.clone(), self.outputs.len());
+            self.outputs.push(output);
+        }
+        self.opened = self.opened.iter().filter_map(|before| open.get(before).copied()).collect();
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.failure.is_some() {
+            return Some(Instant::now());
+        }
+        self.outputs.iter().filter_map(|output| output.due).min()
+    }
+
+    pub(super) fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.commits.block_on(self.state.commit(changes))
+    }
+}

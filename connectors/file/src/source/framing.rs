@@ -1,0 +1,301 @@
+//! From bytes to records: lines, joined lines, whole files.
+//!
+//! A [`Framing`] is given what lies in the buffer from a position on and takes as much of it as is
+//! decided, record by record, straight from the buffer. What it leaves is given again, with more
+//! behind it. It leaves at most `max_line` bytes: a longer record is decided by being longer, and
+//! its rest is dropped as it comes ([`LineState::Skip`]). So memory is bounded whatever the file.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use memchr::memchr;
+use towpath_record::{BatchBuilder, Header};
+use towpath_sdk::{Decoder, Envelope, Error, ErrorKind, OnError, Refused, Result};
+
+use super::saved::LineState;
+use crate::config::{FileHeader, FileSourceOptions, Framing, Multiline, Oversize};
+
+/// Of a refused record that is too long only the beginning is shown.
+const SHOWN_BYTES: usize = 4096;
+
+/// What the end of the given bytes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// More may come.
+    Open,
+    /// Nothing came for a while: complete lines of a multi-line record are all there is of it.
+    Pause,
+    /// The end: what is unfinished is delivered.
+    Final,
+}
+
+/// How far framing came: all of `consumed` is delivered (or left out), what follows is not.
+#[derive(Debug)]
+pub struct Step {
+    pub consumed: usize,
+    /// Why it stopped: a bad record that nobody allows to leave out.
+    pub failed: Option<Error>,
+}
+
+/// Where records go.
+pub struct Records<'a> {
+    pub builder: &'a mut BatchBuilder,
+    pub decoder: &'a mut dyn Decoder,
+    pub refused: &'a mut Vec<Refused>,
+    pub on_error: OnError,
+    pub options: &'a FileSourceOptions,
+    /// For messages and the header.
+    pub path: &'a Path,
+    pub host: &'a str,
+    pub timestamp_ms: i64,
+    /// No record is begun when the batch has this size.
+    pub full_bytes: usize,
+}
+
+impl Records<'_> {
+    pub fn is_full(&self) -> bool {
+        self.builder.size_bytes() >= self.full_bytes
+    }
+
+    /// Adds the record that begins at `position` of the file.
+    #[inline]
+    fn add(&mut self, payload: &[u8], position: u64) -> Result<()> {
+        let added = if self.options.headers.is_empty() {
+            let envelope =
+                Envelope { timestamp_ms: self.timestamp_ms, key: None, headers: &[] };
+            self.decoder.decode(payload, &envelope, self.builder)
+        } else {
+            self.add_with_headers(payload, position)
+        };
+        added.or_else(|error| self.refuse(error, payload, position))
+    }
+
+    fn add_with_headers(&mut self, payload: &[u8], position: u64) -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let position = position.to_string();
+        let headers: Vec<Header<'_>> = self
+            .options
+            .headers
+            .iter()
+            .map(|header| Header {
+                key: header.as_str().as_bytes(),
+                value: Some(match header {
+                    FileHeader::Path => self.path.as_os_str().as_bytes(),
+                    FileHeader::Position => position.as_bytes(),
+                    FileHeader::Host => self.host.as_bytes(),
+                }),
+            })
+            .collect();
+        let envelope = Envelope { timestamp_ms: self.timestamp_ms, key: None, headers: &headers };
+        self.decoder.decode(payload, &envelope, self.builder)
+    }
+
+    /// Deals with a record of which `payload` is the beginning, longer than allowed.
+    fn add_oversized(&mut self, payload: &[u8], position: u64) -> Result<()> {
+        let limit = self.options.max_line.0;
+        let shown = &payload[..payload.len().min(SHOWN_BYTES)];
+        let error = || {
+            Error::record("take", "a record")
+                .because(format!("it is longer than `max_line`, {limit} bytes"))
+                .remedy("raise `max_line`, or set `oversize` to truncate or skip")
+        };
+        match self.options.oversize {
+            Oversize::Truncate => {
+                let kept = usize::try_from(limit).map_or(payload.len(), |limit| limit.min(payload.len()));
+                self.add(&payload[..kept], position)
+            }
+            Oversize::Skip => {
+                self.refused.push(self.refusal(error(), shown, position));
+                Ok(())
+            }
+            Oversize::Fail => self.refuse(error(), shown, position),
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: Error, payload: &[u8], position: u64) -> Result<()> {
+        if error.kind() != ErrorKind::Record {
+            return Err(error);
+        }
+        let refusal = self.refusal(error, payload, position);
+        self.on_error.refuse(self.refused, refusal)
+    }
+
+    fn refusal(&self, error: Error, payload: &[u8], position: u64) -> Refused {
+        let place = format!("{} at byte {position}", self.path.display());
+        let error = Error::record("read", place).because(error);
+        Refused { error, payload: Bytes::copy_from_slice(payload) }
+    }
+}
+
+/// Takes records from `data`, which stands at `position` of the file; of its first `searched`
+/// bytes it is known that no line ends there.
+pub fn take(
+    data: &[u8],
+    searched: usize,
+    position: u64,
+    line: &mut LineState,
+    end: End,
+    records: &mut Records<'_>,
+) -> Step {
+    let options = records.options;
+    let mut frame = Frame { data, position, line, consumed: 0, records };
+    let failed = match (options.framing, &options.multiline) {
+        (Framing::Whole, _) => frame.whole(end),
+        (Framing::Lines, None) => frame.lines(searched, end),
+        (Framing::Lines, Some(multiline)) => frame.joined_lines(multiline, end),
+    };
+    Step { consumed: frame.consumed, failed: failed.err() }
+}
+
+struct Frame<'a, 'b> {
+    data: &'a [u8],
+    position: u64,
+    line: &'a mut LineState,
+    consumed: usize,
+    records: &'a mut Records<'b>,
+}
+
+impl Frame<'_, '_> {
+    fn max_line(&self) -> usize {
+        usize::try_from(self.records.options.max_line.0).unwrap_or(usize::MAX)
+    }
+
+    /// Delivers the next `bytes`, and passes over `separator` more.
+    #[inline]
+    fn deliver(&mut self, bytes: usize, separator: usize) -> Result<()> {
+        let payload = &self.data[self.consumed..self.consumed + bytes];
+        let position = self.position + self.consumed as u64;
+        if bytes > self.max_line() {
+            self.records.add_oversized(payload, position)?;
+        } else {
+            self.records.add(payload, position)?;
+        }
+        self.consumed += bytes + separator;
+        Ok(())
+    }
+
+    /// Passes over what is left of a line whose beginning was dealt with before; `false` when its
+    /// end is not there yet.
+    fn finish_line(&mut self) -> bool {
+        match *self.line {
+            LineState::Start | LineState::SkipRecord => return true,
+            LineState::Rest => match self.data.first() {
+                None => return false,
+                // The newline completes the line that was delivered without it.
+                Some(b'\n') => self.consumed = 1,
+                Some(_) => {}
+            },
+            LineState::Skip => match memchr(b'\n', self.data) {
+                None => {
+                    self.consumed = self.data.len();
+                    return false;
+                }
+                Some(newline) => self.consumed = newline + 1,
+            },
+        }
+        let joined = self.records.options.multiline.is_some();
+        let skipped = *self.line == LineState::Skip;
+        *self.line = if joined && skipped { LineState::SkipRecord } else { LineState::Start };
+        true
+    }
+
+    fn lines(&mut self, searched: usize, end: End) -> Result<()> {
+        let fresh = *self.line == LineState::Start;
+        if !self.finish_line() {
+            return Ok(());
+        }
+        let data = self.data;
+        let from = if fresh { searched } else { self.consumed };
+        for newline in memchr::memchr_iter(b'\n', &data[from..]) {
+            self.deliver(from + newline - self.consumed, 1)?;
+            if self.records.is_full() {
+                return Ok(());
+            }
+        }
+        self.unfinished(end)
+    }
+
+    /// Deals with the last line, which has no newline.
+    fn unfinished(&mut self, end: End) -> Result<()> {
+        let left = self.data.len() - self.consumed;
+        if left > self.max_line() {
+            self.deliver(left, 0)?;
+            *self.line = LineState::Skip;
+        } else if left > 0 && end == End::Final {
+            self.deliver(left, 0)?;
+            *self.line = LineState::Rest;
+        }
+        Ok(())
+    }
+
+    fn joined_lines(&mut self, multiline: &Multiline, end: End) -> Result<()> {
+        if !self.finish_line() {
+            return Ok(());
+        }
+        // From `consumed` to `next` stand the complete lines of a record that may go on.
+        let mut next = self.consumed;
+        while let Some(newline) = memchr(b'\n', &self.data[next..]) {
+            let begins = multiline.begins_record(&self.data[next..next + newline]);
+            if begins && *self.line == LineState::SkipRecord {
+                *self.line = LineState::Start;
+            } else if begins && next > self.consumed {
+                self.deliver(next - 1 - self.consumed, 1)?;
+                if self.records.is_full() {
+                    return Ok(());
+                }
+            }
+            next += newline + 1;
+            if *self.line == LineState::SkipRecord {
+                self.consumed = next;
+            } else if next - 1 - self.consumed > self.max_line() {
+                self.deliver(next - 1 - self.consumed, 1)?;
+                *self.line = LineState::SkipRecord;
+            }
+        }
+        let left = self.data.len() - self.consumed;
+        if next < self.data.len() && (end == End::Final || left > self.max_line().saturating_add(1)) {
+            return self.unfinished_line(multiline, next, end);
+        }
+        if end != End::Open {
+            if next > self.consumed {
+                self.deliver(next - 1 - self.consumed, 1)?;
+            }
+            *self.line = LineState::Start;
+        }
+        Ok(())
+    }
+
+    /// Decides about a line without newline that stands at `next`, behind complete lines of a
+    /// record that it may go on with.
+    fn unfinished_line(&mut self, multiline: &Multiline, next: usize, end: End) -> Result<()> {
+        let begins = multiline.begins_record(&self.data[next..]);
+        if *self.line == LineState::SkipRecord {
+            if !begins {
+                self.consumed = self.data.len();
+                *self.line = LineState::Skip;
+                return Ok(());
+            }
+            *self.line = LineState::Start;
+        } else if begins && next > self.consumed {
+            self.deliver(next - 1 - self.consumed, 1)?;
+        }
+        self.unfinished(end)
+    }
+
+    fn whole(&mut self, end: End) -> Result<()> {
+        let left = self.data.len();
+        if *self.line == LineState::Skip {
+            self.consumed = left;
+            if end == End::Final {
+                *self.line = LineState::Start;
+            }
+        } else if left > self.max_line() {
+            self.deliver(left, 0)?;
+            *self.line = if end == End::Final { LineState::Start } else { LineState::Skip };
+        } else if left > 0 && end == End::Final {
+            self.deliver(left, 0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! One turn of one file: reads on from its position, and makes records of what it finds.
+//!
+//! **What is read is what was meant to be read.** A file can be truncated and written again at any
+//! moment, also between two reads. So the fingerprint of what was consumed before is compared
+//! *after* the reads, and before anything of them is given out: when it still holds then, it held
+//! during each of them, as a content that was replaced never comes back. When it does not, nothing
+//! of the turn is used.
+//!
+//! A turn keeps nothing of what it did not consume: the next one reads the unfinished line again,
+//! so ten thousand followed files need one buffer.
+
+use std::io;
+use std::sync::Arc;
+
+use towpath_record::BatchBuilder;
+use towpath_sdk::{Error, OnError, Refused};
+
+use super::content::Content;
+use super::cursor::{Cursor, Handle};
+use super::fingerprint::Fingerprint;
+use super::framing::{End, Records, take};
+use super::saved::LineState;
+use crate::config::{FileSourceOptions, Framing};
+
+/// Read at a time: what fits into the cache beside the batch that is built from it.
+pub const CHUNK_BYTES: usize = 256 << 10;
+/// Reading less than this is not worth a call.
+const WORTH_READING_BYTES: usize = 16 << 10;
+
+/// What all turns have in common.
+pub struct Reader {
+    buffer: Vec<u8>,
+    options: Arc<FileSourceOptions>,
+    host: String,
+    on_error: OnError,
+    draining: bool,
+}
+
+/// What a turn gave.
+pub struct Turn {
+    /// Where it came to.
+    pub position: u64,
+    pub line: LineState,
+    pub fingerprint: Fingerprint,
+    /// Nothing more is there for now; otherwise it wants another turn.
+    pub caught_up: bool,
+    /// Bytes that are there but belong to an unfinished record.
+    pub unfinished_bytes: usize,
+    /// Reading failed behind `position`.
+    pub failed: Option<io::Error>,
+    /// A bad record stands at `position`, and the task must fail.
+    pub refused: Option<Error>,
+}
+
+/// Why a turn gave nothing.
+pub enum NoTurn {
+    /// The content is another one than the one that was read so far.
+    Replaced,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for NoTurn {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Reader {
+    pub fn new(options: Arc<FileSourceOptions>, on_error: OnError, draining: bool) -> Self {
+        let name = rustix::system::uname();
+        let host = name.nodename().to_string_lossy().into_owned();
+        Self { buffer: Vec::new(), options, host, on_error, draining }
+    }
+
+    /// Reads `cursor` on until nothing is left or `builder` has about `full_bytes`.
+    pub fn turn(
+        &mut self,
+        cursor: &Cursor,
+        handle: &mut Handle,
+        builder: &mut BatchBuilder,
+        refused: &mut Vec<Refused>,
+        full_bytes: usize,
+        now_ms: i64,
+    ) -> Result<Turn, NoTurn> {
+        let end = self.end_of(cursor);
+        let Handle { content, decoder, .. } = handle;
+        if self.is_another_whole(cursor, content)? {
+            return Err(NoTurn::Replaced);
+        }
+        let mut records = Records {
+            builder,
+            decoder: &mut **decoder,
+            refused,
+            on_error: self.on_error,
+            options: &self.options,
+            path: &cursor.saved.origin,
+            host: &self.host,
+            timestamp_ms: now_ms,
+            full_bytes,
+        };
+        let mut turn = Turn {
+            position: cursor.saved.position,
+            line: cursor.saved.line,
+            fingerprint: cursor.saved.fingerprint,
+            caught_up: false,
+            unfinished_bytes: 0,
+            failed: None,
+            refused: None,
+        };
+        let mut known = cursor.saved.fingerprint;
+        let mut filled = 0;
+        loop {
+            let room = full_bytes.saturating_sub(records.builder.size_bytes()) * 7 / 8;
+            let wanted = room.clamp(WORTH_READING_BYTES, CHUNK_BYTES);
+            make_room(&mut self.buffer, filled + wanted, &self.options);
+            let into = &mut self.buffer[filled..filled + wanted];
+            let read = match content.read_at(turn.position + filled as u64, into) {
+                Ok(read) => read,
+                Err(error) => {
+                    turn.failed = Some(error);
+                    break;
+                }
+            };
+            if known == Fingerprint::default() {
+                // Of a file that was never read, the first bytes are what the rest must belong to.
+                known = Fingerprint::new(&self.buffer[..read], &[]);
+            }
+            let searched = filled;
+            filled += read;
+            let at_end = if read == 0 { end } else { End::Open };
+            let data = &self.buffer[..filled];
+            let step = take(data, searched, turn.position, &mut turn.line, at_end, &mut records);
+            self.buffer.copy_within(step.consumed..filled, 0);
+            filled -= step.consumed;
+            turn.position += step.consumed as u64;
+            content.release(turn.position);
+            turn.caught_up = read == 0 && (filled == 0 || step.consumed == 0);
+            turn.refused = step.failed;
+            if turn.refused.is_some() || turn.caught_up || records.is_full() {
+                break;
+            }
+            let left = full_bytes.saturating_sub(records.builder.size_bytes());
+            if left < WORTH_READING_BYTES && !records.builder.is_empty() {
+                break;
+            }
+        }
+        turn.unfinished_bytes = filled;
+        if self.buffer.len() > 4 * CHUNK_BYTES {
+            self.buffer = Vec::new();
+        }
+        turn.fingerprint = content.fingerprint(turn.position)?;
+        // A stream cannot go back, and its checksums tell when it was replaced.
+        if !content.is_compressed() && !content.is_the_one(&known, cursor.saved.position)? {
+            return Err(NoTurn::Replaced);
+        }
+        Ok(turn)
+    }
+
+    /// What the end of `cursor`'s file means now.
+    fn end_of(&self, cursor: &Cursor) -> End {
+        match (self.draining || cursor.last_turn, cursor.paused, self.options.framing) {
+            (true, _, _) | (_, true, Framing::Whole) => End::Final,
+            (false, true, Framing::Lines) => End::Pause,
+            (false, false, _) => End::Open,
+        }
+    }
+
+    /// A file that was delivered as one record and has grown since is a new record.
+    fn is_another_whole(&self, cursor: &Cursor, content: &mut Content) -> io::Result<bool> {
+        let delivered = cursor.saved.position > 0 && cursor.saved.line == LineState::Start;
+        Ok(self.options.framing == Framing::Whole
+            && delivered
+            && content.read_at(cursor.saved.position, &mut [0])? > 0)
+    }
+}
+
+/// Grows `buffer` to hold `bytes`; at most to twice that, and not much beyond what is ever held.
+fn make_room(buffer: &mut Vec<u8>, bytes: usize, options: &FileSourceOptions) {
+    if buffer.len() < bytes {
+        let most = usize::try_from(options.max_line.0).unwrap_or(usize::MAX);
+        let ahead = (2 * buffer.len()).min(most.saturating_add(2 * CHUNK_BYTES)).max(bytes);
+        buffer.reserve_exact(ahead - buffer.len());
+        buffer.resize(ahead, 0);
+    }
+}

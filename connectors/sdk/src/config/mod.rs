@@ -1,0 +1,28 @@
+//! Configuration as connectors see it: a tree of values with their places, options declared once,
+//! and problems that are collected, never thrown.
+//!
+//! An options struct is written with [`options!`](crate::options); from the one declaration come
+//! the struct, its parser, its defaults, the JSON Schema and the table in the README. Where the
+//! tree comes from (YAML) is not known here.
+
+mod forms;
+mod node;
+mod options;
+mod problem;
+mod shared;
+mod spec;
+mod types;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::{choice, options};
+pub use forms::{PathTemplate, Pattern};
+pub use node::{Key, Node, NodeValue, Reference, Span};
+pub use options::{OptionType, Reader, parse_choice};
+pub use problem::{Problem, Problems, nearest};
+pub use shared::{Compression, Fields, Format, RecordField};
+pub use spec::{Form, Kind, OptionSpec, OptionsSpec, Word, markdown_table};
+pub use types::{Integer, OneOrMany, Secret};
+pub use units::{Duration, Limit, Size, Start, Timezone};

@@ -1,0 +1,250 @@
+//! The tree of values that options are read from.
+
+use crate::printable;
+
+/// A place in a text that was read: bytes `start..end` of `source`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// Which text; the reader of the texts numbers them.
+    pub source: u32,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    /// The place of what was not written, such as a default.
+    pub const NONE: Self = Self {
+        source: u32::MAX,
+        start: 0,
+        end: 0,
+    };
+
+    pub fn new(source: u32, start: u32, end: u32) -> Self {
+        Self { source, start, end }
+    }
+
+    pub fn is_none(self) -> bool {
+        self.source == u32::MAX
+    }
+}
+
+/// A configuration value with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Where to point for this value: a scalar or `{ }` itself, else the key above it.
+    pub span: Span,
+    pub value: NodeValue,
+    /// Where the text begins in the source, when it stands there letter by letter.
+    pub text_start: Option<u32>,
+    /// What was written, when the text came from a reference.
+    pub reference: Option<Reference>,
+}
+
+/// What a value is. Numbers are as written: `7`, `1.5`, `-2e3`; `012` and `1_000` are text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NodeValue {
+    Null,
+    Bool(bool),
+    Number(String),
+    String(String),
+    List(Vec<Node>),
+    /// In the order written; no name stands twice.
+    Map(Vec<(Key, Node)>),
+}
+
+/// The name of an entry of a map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub name: String,
+    pub span: Span,
+}
+
+/// A text that was put together from references.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The text with its references, as in the file: what may be shown.
+    pub written: String,
+    /// Whether the text was one reference and nothing else: then it takes the option's type.
+    pub whole: bool,
+}
+
+impl Node {
+    pub fn new(span: Span, value: impl Into<NodeValue>) -> Self {
+        Self {
+            span,
+            value: value.into(),
+            text_start: None,
+            reference: None,
+        }
+    }
+
+    /// The value under `name`, when this is a map that has it.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        self.entry(name).map(|(_, node)| node)
+    }
+
+    /// The entry `name`, when this is a map that has it.
+    pub fn entry(&self, name: &str) -> Option<(&Key, &Node)> {
+        let NodeValue::Map(entries) = &self.value else {
+            return None;
+        };
+        entries
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map(|(key, node)| (key, node))
+    }
+
+    /// The text of a string.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            NodeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Where to point for a problem of option `name` of this map: its value, else the map.
+    pub fn span_of(&self, name: &str) -> Span {
+        self.get(name).map_or(self.span, |node| node.span)
+    }
+
+    /// Where to point for byte `at` of the text, up to `end`.
+    pub fn span_within(&self, at: usize, end: usize) -> Span {
+        let (Some(start), Some(text)) = (self.text_start, self.text()) else {
+            return self.span;
+        };
+        let place = |offset: usize| {
+            u32::try_from(offset.min(text.len()))
+                .map_or(start, |offset| start.saturating_add(offset))
+        };
+        Span {
+            source: self.span.source,
+            start: place(at),
+            end: place(end.max(at)),
+        }
+    }
+
+    /// Whether both say the same, wherever it stands; references count by what they stand for.
+    pub fn same_value(&self, other: &Node) -> bool {
+        match (&self.value, &other.value) {
+            (NodeValue::List(left), NodeValue::List(right)) => {
+                left.len() == right.len()
+                    && left
+                        .iter()
+                        .zip(right)
+                        .all(|(left, right)| left.same_value(right))
+            }
+            (NodeValue::Map(left), NodeValue::Map(right)) => {
+                left.len() == right.len()
+                    && left.iter().all(|(key, node)| {
+                        other
+                            .get(&key.name)
+                            .is_some_and(|other| node.same_value(other))
+                    })
+            }
+            (left, right) => left == right,
+        }
+    }
+
+    /// What was found, for a message; what a reference led to is never shown.
+    pub fn found(&self) -> String {
+        if let Some(reference) = &self.reference {
+            return format!("what `{}` stands for", excerpt(&reference.written));
+        }
+        match &self.value {
+            NodeValue::Null => "nothing".to_owned(),
+            NodeValue::Bool(value) => format!("`{value}`"),
+            NodeValue::Number(number) => format!("the number {}", excerpt(number)),
+            NodeValue::String(text) => format!("the text `{}`", excerpt(text)),
+            NodeValue::List(_) => "a list".to_owned(),
+            NodeValue::Map(_) => "a map".to_owned(),
+        }
+    }
+
+    /// A scalar as it was written, without quotes; `None` for what came from a reference.
+    pub fn written(&self) -> Option<String> {
+        if self.reference.is_some() {
+            return None;
+        }
+        match &self.value {
+            NodeValue::Null => Some("null".to_owned()),
+            NodeValue::Bool(value) => Some(value.to_string()),
+            NodeValue::Number(text) | NodeValue::String(text) => Some(excerpt(text)),
+            NodeValue::List(_) | NodeValue::Map(_) => None,
+        }
+    }
+}
+
+/// The beginning of `text`, on one line, safe to print.
+pub(super) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", printable(&text[..end])),
+        None => printable(text),
+    }
+}
+
+/// Shows the shape, not the texts: they may be secret.
+impl std::fmt::Debug for NodeValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bool(value) => write!(f, "Bool({value})"),
+            Self::Number(_) => f.write_str("Number(..)"),
+            Self::String(_) => f.write_str("String(..)"),
+            Self::List(items) => f.debug_list().entries(items).finish(),
+            Self::Map(entries) => f
+                .debug_map()
+                .entries(entries.iter().map(|(key, node)| (&key.name, node)))
+                .finish(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reference(..)")
+    }
+}
+
+// Defaults in `options!` are written as literals: "1MiB", 4, true, [], ["value"], and () for `{}`.
+
+impl From<&str> for NodeValue {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<bool> for NodeValue {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i32> for NodeValue {
+    fn from(number: i32) -> Self {
+        Self::Number(number.to_string())
+    }
+}
+
+impl From<f64> for NodeValue {
+    fn from(number: f64) -> Self {
+        Self::Number(number.to_string())
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for NodeValue {
+    fn from(items: [&str; N]) -> Self {
+        Self::List(
+            items
+                .into_iter()
+                .map(|item| Node::new(Span::NONE, item))
+                .collect(),
+        )
+    }
+}
+
+impl From<()> for NodeValue {
+    fn from((): ()) -> Self {
+        Self::Map(Vec::new())
+    }
+}

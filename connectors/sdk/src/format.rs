@@ -1,0 +1,65 @@
+//! Decoders, encoders and compression as connectors see them; `src/formats` implements them.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use towpath_record::{BatchBuilder, Header, Record};
+
+use crate::config::Compression;
+use crate::{Result, SinkBatch};
+
+/// Makes a decoder; each place that is read gets its own.
+pub type NewDecoder = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
+
+/// Turns what a source has framed (a line, a body, a whole file) into records.
+pub trait Decoder: Send {
+    /// Appends the records of `payload` to `out`. A record error means that `payload` is bad and
+    /// nothing of it was appended.
+    fn decode(
+        &mut self,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<()>;
+}
+
+/// What a source knows about a record besides its payload.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Envelope<'a> {
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The source's own key, if it has one.
+    pub key: Option<&'a [u8]>,
+    pub headers: &'a [Header<'a>],
+}
+
+/// Turns records into what stands in a file, object or body.
+pub trait Encoder: Send {
+    /// Appends one record of `batch`, with what separates it from the next. A record error means
+    /// that the record cannot be written in this format, and nothing was appended.
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// Compresses a stream; the result may be cut into members (gzip) or frames (zstd).
+pub trait Compressor: Send {
+    /// Takes `input` and appends to `out` what is ready.
+    fn write(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()>;
+
+    /// Ends the member or frame: what was appended since the last end decompresses by itself. The
+    /// next `write` begins a new one. Appends nothing when nothing was written.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// Compression by its name.
+pub trait Codecs: Send + Sync {
+    /// A compressor, or `None` for no compression.
+    fn compressor(&self, compression: &Compression) -> Result<Option<Box<dyn Compressor>>>;
+
+    /// Reads `input` decompressed, member after member; `input` itself for no compression.
+    /// Memory is bounded whatever the input.
+    fn decompressor(
+        &self,
+        compression: &Compression,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Box<dyn Read + Send>>;
+}

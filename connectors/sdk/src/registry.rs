@@ -1,0 +1,103 @@
+//! Which connectors there are. The registry is a value handed around; nothing registers itself.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::config::{Fields, Format, Node, OptionsSpec, Problems};
+use crate::{Sink, Source};
+
+/// A connector type: what stands behind a `type:` word.
+#[derive(Debug, Clone)]
+pub struct ConnectorType {
+    /// The word, such as `file`.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    pub source: Option<SourceType>,
+    pub sink: Option<SinkType>,
+}
+
+/// How to configure the source side of a connector type.
+#[derive(Debug, Clone)]
+pub struct SourceType {
+    /// Its own options, without those every source has.
+    pub spec: fn() -> OptionsSpec,
+    /// Reads the options; every problem is reported, `None` when there was one.
+    pub parse: fn(&Node, &mut Problems) -> Option<Arc<dyn SourceConfig>>,
+    /// Names that `topic` and `key` templates may use besides the general ones, each explained.
+    pub template_names: &'static [(&'static str, &'static str)],
+}
+
+/// How to configure the sink side of a connector type.
+#[derive(Debug, Clone)]
+pub struct SinkType {
+    /// Its own options, without those every sink has.
+    pub spec: fn() -> OptionsSpec,
+    /// Reads the options; every problem is reported, `None` when there was one.
+    pub parse: fn(&Node, &mut Problems) -> Option<Arc<dyn SinkConfig>>,
+}
+
+/// A checked configuration of a source.
+pub trait SourceConfig: Debug + Send + Sync {
+    /// What is read, in a form that stays the same when only the connector's name changes.
+    fn far_side(&self) -> String;
+
+    /// Whether `--drain` can end: the source has, or can fix, an end.
+    fn has_end(&self) -> bool;
+
+    /// What the payloads are; also the format of the topic when that is not declared.
+    fn format(&self) -> Format;
+
+    /// The most tasks that make sense.
+    fn tasks_max(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// A new task.
+    fn source(&self) -> Box<dyn Source>;
+}
+
+/// A checked configuration of a sink.
+pub trait SinkConfig: Debug + Send + Sync {
+    /// What is written to, in a form that stays the same when only the connector's name changes.
+    fn far_side(&self) -> String;
+
+    /// What is written, and of which fields; `None` takes the topic's format.
+    fn format(&self) -> (Option<Format>, Fields);
+
+    /// The most tasks that make sense.
+    fn tasks_max(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// What the options alone cannot tell: whether they fit `topics`, each with its name and number
+    /// of partitions. An error's text says what to change.
+    fn check_topics(&self, topics: &[(String, u32)]) -> Result<(), String> {
+        let _ = topics;
+        Ok(())
+    }
+
+    /// A new task.
+    fn sink(&self) -> Box<dyn Sink>;
+}
+
+/// The connector types of this build.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    types: Vec<ConnectorType>,
+}
+
+impl Registry {
+    pub fn new(types: Vec<ConnectorType>) -> Self {
+        Self { types }
+    }
+
+    /// In the order in which they were registered.
+    pub fn types(&self) -> &[ConnectorType] {
+        &self.types
+    }
+
+    pub fn get(&self, name: &str) -> Option<&ConnectorType> {
+        self.types.iter().find(|connector| connector.name == name)
+    }
+}

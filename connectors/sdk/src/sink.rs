@@ -1,0 +1,120 @@
+//! Sinks: what writes records into another system.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use towpath_record::Batch;
+
+use crate::config::Format;
+use crate::{
+    Codecs, Encoder, Health, OnError, Refused, Result, State, StateChange, async_trait,
+};
+
+/// One task of a sink.
+///
+/// **Life**: the runtime calls `open` once, then `write` and `flush` in turns, and `close` at the
+/// end; one call at a time, each awaited to its end (a stop at the deadline of a shutdown, and a
+/// kill, can cut any of them off). After any error the instance is closed and dropped; a transient
+/// one is followed, after a backoff, by a new instance that is opened at the offsets and state
+/// which are durable then, and is given the records from there again, in order. Retry, batching
+/// and limits are the runtime's.
+///
+/// **Durability**: `write` *accepts*; only what `flush` reports is *durable*, and only that moves
+/// an offset. Offsets and state of one [`Flushed`] are committed in one step before the next call.
+/// A sink that must not double records therefore writes its own place (a length, an upload) into
+/// the state it reports, and on `open` undoes what goes beyond it.
+#[async_trait]
+pub trait Sink: Send {
+    /// Connects, and brings the far side back to what `context.state` says.
+    async fn open(&mut self, context: SinkContext) -> Result<()>;
+
+    /// Takes the records of one batch, which continue where the last batch of that partition
+    /// ended. May buffer, within bounds of its own.
+    async fn write(&mut self, batch: SinkBatch) -> Result<()>;
+
+    /// Makes durable what can be, and reports up to where. Called when no more records wait, when
+    /// enough were written (so that memory and the far side's lag stay bounded), when `deadline`
+    /// has passed, and before `close` in an orderly stop.
+    async fn flush(&mut self) -> Result<Flushed>;
+
+    /// When `flush` wants to be called although nothing may have been written: a file or object
+    /// is due to be closed by the clock. Asked after each call.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Ends the task; called once, also after an error. Nothing durable may depend on it.
+    async fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a sink task is given.
+pub struct SinkContext {
+    /// `pipeline.connector`, for messages and templates.
+    pub connector: Arc<str>,
+    /// This task, from 0, and how many there are.
+    pub task: u32,
+    pub tasks: u32,
+    /// The log's id: with a topic's id and the generation it tells what stands outside apart from
+    /// what another log wrote there.
+    pub log_id: Arc<str>,
+    /// Raised by `offsets reset`, by nothing else.
+    pub generation: u32,
+    /// What this task will be given; fixed until it is closed.
+    pub partitions: Vec<SinkPartition>,
+    /// What the connector has committed; all its tasks see all of it.
+    pub state: Arc<dyn State>,
+    pub encoder: Box<dyn Encoder>,
+    pub codecs: Arc<dyn Codecs>,
+    pub on_error: OnError,
+    /// Where to say that one place has a problem while the others go on.
+    pub health: Arc<dyn Health>,
+}
+
+/// A topic as a sink sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkTopic {
+    pub name: String,
+    /// The incarnation's id: a topic that was deleted and made again has another one.
+    pub id: String,
+    /// What its values are: text, json or bytes.
+    pub format: Format,
+}
+
+/// A partition that a sink task reads, and where it begins.
+#[derive(Debug, Clone)]
+pub struct SinkPartition {
+    pub topic: Arc<SinkTopic>,
+    pub partition: u32,
+    /// The committed offset: the first record that `write` will bring.
+    pub offset: u64,
+}
+
+/// Records of one partition.
+#[derive(Debug, Clone)]
+pub struct SinkBatch {
+    pub topic: Arc<SinkTopic>,
+    pub partition: u32,
+    /// Records below this offset were delivered before: a batch is read whole, and may begin
+    /// earlier than the committed offset.
+    pub from_offset: u64,
+    pub batch: Batch,
+}
+
+/// What `flush` made durable.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    pub offsets: Vec<SinkOffset>,
+    pub state: Vec<StateChange>,
+    /// Records left out since the last flush, as [`OnError::refuse`] allowed.
+    pub refused: Vec<Refused>,
+}
+
+/// Every record of the partition below `offset` is durable at the far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkOffset {
+    pub topic: Arc<SinkTopic>,
+    pub partition: u32,
+    pub offset: u64,
+}

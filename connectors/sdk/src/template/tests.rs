@@ -1,0 +1,233 @@
+use super::*;
+
+struct Fields;
+
+impl Scope for Fields {
+    fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
+        Some(match name {
+            TemplateName::Topic => Fill::Text("access".into()),
+            TemplateName::Partition => Fill::Integer(3),
+            TemplateName::Offset => Fill::Integer(42),
+            TemplateName::StartOffset => Fill::Integer(-7),
+            TemplateName::Timestamp => Fill::Timestamp(1_767_225_600_123),
+            TemplateName::Key => Fill::Bytes((&b"../a/b"[..]).into()),
+            TemplateName::Header(name) if name == "raw" => Fill::Bytes((&b"\xff\0%"[..]).into()),
+            TemplateName::Header(name) if name == "empty" => Fill::Text("".into()),
+            TemplateName::Header(name) if name == "dot" => Fill::Text(".".into()),
+            TemplateName::Header(name) if name == "long" => Fill::Text("é".repeat(200).into()),
+            TemplateName::Value(path) => Fill::Text(path.to_string().into()),
+            TemplateName::Extra(name) => Fill::Text(name.clone().into()),
+            _ => return None,
+        })
+    }
+}
+
+fn parse(text: &str) -> Template {
+    Template::parse(text, &[Template::NAMES, &["path"]].concat()).unwrap()
+}
+
+fn check(text: &str, expected: &str) {
+    let mut out = b"before ".to_vec();
+    parse(text).render(&Fields, &mut out).unwrap();
+    assert_eq!(String::from_utf8_lossy(&out), format!("before {expected}"));
+}
+
+fn check_path(text: &str, expected: &str) {
+    let mut out = Vec::new();
+    parse(text).render_path(&Fields, &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn places_are_filled() {
+    check("", "");
+    check("plain }", "plain }");
+    check("{{topic}", "{topic}");
+    check(
+        "{topic}-{partition}-{offset:020}",
+        "access-3-00000000000000000042",
+    );
+    check("{start_offset:04}", "-007");
+    check("{value.`a:b|}`.c[0]}", "`a:b|}`.c[0]");
+    check("{path}", "path");
+    check("{now|none}/{headers.absent|}", "none/");
+}
+
+#[test]
+fn times_are_formatted() {
+    check("{timestamp}", "2026-01-01T00:00:00.123Z");
+    check(
+        "dt={timestamp:%Y-%m-%d}/{timestamp:%H:%M:%S}",
+        "dt=2026-01-01/00:00:00",
+    );
+    let zone = TimeZone::fixed(jiff::tz::offset(-1));
+    let mut out = Vec::new();
+    parse("{timestamp:%Y %H}")
+        .with_timezone(zone)
+        .render(&Fields, &mut out)
+        .unwrap();
+    assert_eq!(out, b"2025 23");
+}
+
+#[test]
+fn filled_parts_stay_within_a_file_name() {
+    check_path("out/{key}.txt", "out/%2E.%2Fa%2Fb.txt");
+    check_path("out/{headers.raw}", "out/%FF%00%25");
+    check_path("out/.{headers.dot}/x", "out/.%2E/x");
+    check_path("out/.{headers.empty}./x", "out/.%-./x");
+    let cut = format!("{}%~95a9bf7c2f2ea1d5", "é".repeat(66));
+    let mut out = Vec::new();
+    parse("{headers.long}")
+        .render_path(&Fields, &mut out)
+        .unwrap();
+    assert_eq!(out.len(), cut.len());
+    let shown = String::from_utf8(out).unwrap();
+    assert!(
+        shown.starts_with(&format!("{}%~", "é".repeat(66))),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_bad_record_leaves_nothing_behind() {
+    for text in ["x{now}", "x{headers.raw:%Y}", "x{value.a:03}"] {
+        let Ok(template) = Template::parse(text, Template::NAMES) else {
+            continue;
+        };
+        let mut out = b"before".to_vec();
+        let error = template.render(&Fields, &mut out).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Record);
+        assert_eq!(out, b"before");
+    }
+    let long = format!("{}{{topic}}", "x".repeat(250));
+    assert!(parse(&long).render_path(&Fields, &mut Vec::new()).is_err());
+}
+
+#[test]
+fn what_a_template_needs() {
+    let facts = |text: &str| {
+        let template = parse(text);
+        (
+            template.is_constant(),
+            template.is_per_record(),
+            template.reads_content(),
+        )
+    };
+    assert_eq!(facts("plain"), (true, false, false));
+    assert_eq!(facts("{topic}-{partition}"), (false, false, false));
+    assert_eq!(facts("{key}"), (false, true, false));
+    assert_eq!(facts("{value.a}"), (false, true, true));
+}
+
+fn check_error(text: &str, at: std::ops::Range<usize>, message: &str, help: &str) {
+    let error = Template::parse(text, Template::PATH_NAMES).unwrap_err();
+    assert_eq!((error.at.clone(), &*error.message), (at, message));
+    let given = error.help.unwrap_or_default();
+    assert!(given.starts_with(help), "{given}");
+}
+
+#[test]
+fn wrong_templates_say_where_and_why() {
+    check_error(
+        "a{topic",
+        1..2,
+        "this `{` is not closed",
+        "for a brace itself",
+    );
+    check_error(
+        "a{topci}",
+        2..7,
+        "unknown name `{topci}`",
+        "did you mean `{topic}`?",
+    );
+    check_error(
+        "{end_offset}",
+        1..11,
+        "`{end_offset}` is not known here",
+        "possible here: topic",
+    );
+    check_error("{}", 1..1, "unknown name `{}`", "possible here");
+    check_error(
+        "{value}",
+        1..6,
+        "`value` needs to say which part of it",
+        "write {value.PATH}",
+    );
+    check_error(
+        "{value.a b}",
+        8..10,
+        "`a b` is not a path: expected `.`, `[` or the end of the path",
+        "",
+    );
+    check_error(
+        "{topic:03}",
+        7..9,
+        "`topic` is no number, so it cannot be padded with `03`",
+        "only",
+    );
+    check_error(
+        "{offset:%Y}",
+        8..10,
+        "`offset` is no time, so it has no format `%Y`",
+        "times are",
+    );
+    check_error("{offset:x}", 8..9, "`x` is not a format", "a width");
+    check_error(
+        "{offset:0999}",
+        8..12,
+        "the width 0999 is too large",
+        "the largest",
+    );
+}
+
+/// A key and a header, both foreign.
+struct Foreign<'a>(&'a [u8], &'a [u8]);
+
+impl Scope for Foreign<'_> {
+    fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
+        let bytes = if *name == TemplateName::Key {
+            self.0
+        } else {
+            self.1
+        };
+        Some(Fill::Bytes(bytes.into()))
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    /// Data never makes another folder, and different data never the same path.
+    #[test]
+    fn data_never_leaves_the_literal_prefix(
+        one in proptest::collection::vec(proptest::sample::select(b"./\\%-~a\0\xff\xc3\xa9\n".as_slice()), 0..400),
+        two in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+    ) {
+        let template = parse("out/.{key}/{headers.x}.txt");
+        let path = |key: &[u8], header: &[u8]| {
+            let mut out = Vec::new();
+            template.render_path(&Foreign(key, header), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let shown = path(&one, &two);
+        let names: Vec<&str> = shown.split('/').collect();
+        proptest::prop_assert_eq!(names.len(), 3);
+        proptest::prop_assert!(names.iter().all(|name| *name != "." && *name != ".."));
+        proptest::prop_assert!(!shown.chars().any(char::is_control));
+        if one != two {
+            proptest::prop_assert_ne!(&shown, &path(&two, &two));
+        }
+        proptest::prop_assert_eq!(&shown, &path(&one, &two));
+    }
+
+    #[test]
+    fn any_text_is_a_template_or_an_error(text in "[{}:|%`a-z0-9. ]{0,40}") {
+        if let Ok(template) = Template::parse(&text, Template::NAMES) {
+            let _ = template.render(&Fields, &mut Vec::new());
+        }
+        let _ = Path::parse(&text);
+    }
+}

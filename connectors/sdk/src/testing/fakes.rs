@@ -1,0 +1,174 @@
+//! Stand-ins for the runtime: state and health in memory, text that passes as it is, no codecs.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use towpath_record::{BatchBuilder, Record};
+
+use crate::config::Compression;
+use crate::{
+    Codecs, Compressor, Decoder, Encoder, Envelope, Error, Health, NewDecoder, OnError, Result,
+    SinkBatch, SourceContext, State, StateChange, async_trait,
+};
+
+/// State in memory: what was applied or committed is durable at once.
+#[derive(Debug, Default)]
+pub struct FakeState {
+    entries: Mutex<BTreeMap<Bytes, Bytes>>,
+}
+
+impl FakeState {
+    pub fn new(entries: BTreeMap<Bytes, Bytes>) -> Self {
+        Self { entries: Mutex::new(entries) }
+    }
+
+    /// Makes changes durable, as the runtime does with those of a batch.
+    pub fn apply(&self, changes: &[StateChange]) {
+        let mut entries = lock(&self.entries);
+        for change in changes {
+            match &change.value {
+                Some(value) => entries.insert(change.key.clone(), value.clone()),
+                None => entries.remove(&change.key),
+            };
+        }
+    }
+
+    /// All that is durable.
+    pub fn entries(&self) -> BTreeMap<Bytes, Bytes> {
+        lock(&self.entries).clone()
+    }
+}
+
+#[async_trait]
+impl State for FakeState {
+    fn get(&self, key: &[u8]) -> Option<Bytes> {
+        lock(&self.entries).get(key).cloned()
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Vec<(Bytes, Bytes)> {
+        lock(&self.entries)
+            .range(Bytes::copy_from_slice(prefix)..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    async fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
+        self.apply(&changes);
+        Ok(())
+    }
+}
+
+/// Remembers what was reported.
+#[derive(Debug, Default)]
+pub struct FakeHealth {
+    problems: Mutex<BTreeMap<String, String>>,
+    history: Mutex<Vec<String>>,
+}
+
+impl FakeHealth {
+    /// What holds now, by place.
+    pub fn problems(&self) -> BTreeMap<String, String> {
+        lock(&self.problems).clone()
+    }
+
+    /// Every problem that was ever reported, in order.
+    pub fn history(&self) -> Vec<String> {
+        lock(&self.history).clone()
+    }
+}
+
+impl Health for FakeHealth {
+    fn report(&self, place: &str, problem: Option<&Error>) {
+        match problem {
+            Some(error) => {
+                lock(&self.history).push(error.to_string());
+                lock(&self.problems).insert(place.to_owned(), error.to_string());
+            }
+            None => drop(lock(&self.problems).remove(place)),
+        }
+    }
+}
+
+/// The payload is the value. One that begins with `\0poison` is a bad record.
+#[derive(Debug, Default)]
+pub struct TextDecoder;
+
+impl Decoder for TextDecoder {
+    #[inline]
+    fn decode(
+        &mut self,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<()> {
+        if payload.first() == Some(&0) && payload.starts_with(b"\0poison") {
+            return Err(Error::record("read", "a record").because("it is poison"));
+        }
+        out.push(envelope.timestamp_ms, envelope.key, Some(payload), envelope.headers)
+            .map_err(|error| Error::record("take", "a record").because(error))
+    }
+}
+
+/// Makes [`TextDecoder`]s.
+pub fn text() -> NewDecoder {
+    Arc::new(|| Box::new(TextDecoder))
+}
+
+/// The value and a newline.
+#[derive(Debug, Default)]
+pub struct TextEncoder;
+
+impl Encoder for TextEncoder {
+    fn encode(&mut self, _: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        out.extend_from_slice(record.value.unwrap_or_default());
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+/// Knows no compression but none.
+#[derive(Debug, Default)]
+pub struct NoCodecs;
+
+impl Codecs for NoCodecs {
+    fn compressor(&self, compression: &Compression) -> Result<Option<Box<dyn Compressor>>> {
+        match compression {
+            Compression::None => Ok(None),
+            other => Err(Error::configuration("compress with", other.as_str())),
+        }
+    }
+
+    fn decompressor(
+        &self,
+        compression: &Compression,
+        input: Box<dyn Read + Send>,
+    ) -> Result<Box<dyn Read + Send>> {
+        match compression {
+            Compression::None => Ok(input),
+            other => Err(Error::configuration("decompress", other.as_str())),
+        }
+    }
+}
+
+/// What a single task of a source is given: text, no codecs, `on_error: fail`.
+pub fn source_context(state: Arc<FakeState>, drain: bool) -> SourceContext {
+    SourceContext {
+        connector: "test.source".into(),
+        task: 0,
+        tasks: 1,
+        drain,
+        state,
+        new_decoder: text(),
+        codecs: Arc::new(NoCodecs),
+        on_error: OnError::Fail,
+        health: Arc::new(FakeHealth::default()),
+    }
+}
+
+/// A test that panics elsewhere does not matter here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

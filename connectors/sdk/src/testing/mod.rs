@@ -1,0 +1,8 @@
+//! What connectors are tested with: stand-ins for what the runtime hands to `open`, and the
+//! conformance kit that every connector is put through.
+
+mod conformance;
+mod fakes;
+
+pub use conformance::{SourceSubject, check_source};
+pub use fakes::{FakeHealth, FakeState, NoCodecs, TextDecoder, TextEncoder, source_context, text};

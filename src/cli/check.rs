@@ -1,0 +1,202 @@
+//! `towpath check`: whether pipelines are right, and what running them would do. Starts and
+//! creates nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use towpath_pipeline::{Loaded, Pipeline, picture, print};
+use towpath_runtime::control;
+
+use super::client::Client;
+use super::data::{DataArgs, Settings};
+use super::failure::Failure;
+use super::output::Output;
+use super::pipelines::{Topics, read};
+use crate::registry::registry;
+
+/// Check pipelines and show what they would do; starts and creates nothing
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Pipeline files, or folders of them
+    #[arg(required = true, value_name = "PIPELINE|DIR")]
+    pipelines: Vec<PathBuf>,
+    /// Print the pipelines with every default filled in
+    #[arg(long)]
+    print: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// What running the pipelines would do.
+#[derive(Debug, Serialize)]
+struct Checked {
+    pipelines: Vec<CheckedPipeline>,
+    /// Topics that do not exist yet.
+    creates: Vec<NewTopic>,
+    data_dir: PathBuf,
+    data_dir_exists: bool,
+    memory: Memory,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedPipeline {
+    name: String,
+    file: PathBuf,
+    /// Lines such as `nginx (file) -> access-logs [4] -> archive (file)`.
+    picture: Vec<String>,
+    connectors: Vec<CheckedConnector>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedConnector {
+    name: String,
+    r#type: String,
+    /// What it reads from or writes to; relative paths go from the working directory.
+    far_side: String,
+}
+
+#[derive(Debug, Serialize)]
+struct NewTopic {
+    name: String,
+    partitions: u32,
+    format: String,
+}
+
+/// Data in flight at worst.
+#[derive(Debug, Serialize)]
+struct Memory {
+    /// Shared by all tasks.
+    limit_bytes: u64,
+    /// Every task may hold one record, however large, beyond it.
+    record_bytes_max: u64,
+    tasks: u64,
+}
+
+/// A pipeline as it is with every default.
+#[derive(Debug, Serialize)]
+struct Printed {
+    file: PathBuf,
+    yaml: String,
+}
+
+pub fn check(args: &CheckArgs, output: Output) -> Result<(), Failure> {
+    let settings = args.data.settings()?;
+    let there = if settings.hold_log() {
+        super::client(topics(&settings))?
+    } else {
+        Topics::new()
+    };
+    let loaded = read(&args.pipelines, &settings.worker, &there)?;
+    if args.print {
+        let registry = registry();
+        let printed = loaded.pipelines.iter().map(|pipeline| Printed {
+            file: pipeline.file.clone(),
+            yaml: print(pipeline, &registry),
+        });
+        return output.data(&printed.collect::<Vec<_>>(), |printed| print_all(printed));
+    }
+    output.data(&Checked::of(&loaded, &settings, &there), Checked::render)
+}
+
+/// The topics of a data directory that exists.
+async fn topics(settings: &Settings) -> Result<Topics, Failure> {
+    let mut client = Client::open(settings).await?;
+    let topics: Result<Vec<control::Topic>, _> = client.get("/v1/topics").await;
+    client.close()?;
+    let counted = topics?.into_iter().map(|topic| (topic.name, topic.partitions.len() as u32));
+    Ok(counted.collect())
+}
+
+fn print_all(printed: &[Printed]) -> String {
+    let documents = printed.iter().map(|one| format!("# {}\n{}", one.file.display(), one.yaml));
+    documents.collect::<Vec<_>>().join("---\n")
+}
+
+impl Checked {
+    fn of(loaded: &Loaded, settings: &Settings, there: &Topics) -> Self {
+        let defaults = &settings.worker.topic_defaults;
+        let new = loaded.topics.values().filter(|topic| !there.contains_key(&topic.name));
+        let tasks = loaded.pipelines.iter().flat_map(connectors).map(|(connector, _)| {
+            if connector.enabled { u64::from(connector.tasks.get()) } else { 0 }
+        });
+        Self {
+            pipelines: loaded
+                .pipelines
+                .iter()
+                .map(|pipeline| CheckedPipeline::of(loaded, pipeline, settings))
+                .collect(),
+            creates: new
+                .map(|topic| NewTopic {
+                    name: topic.name.clone(),
+                    partitions: topic.partitions.unwrap_or(defaults.partitions).get(),
+                    format: topic.format.map_or("text", |format| format.as_str()).to_owned(),
+                })
+                .collect(),
+            data_dir: std::path::absolute(&settings.data_dir)
+                .unwrap_or_else(|_| settings.data_dir.clone()),
+            data_dir_exists: settings.hold_log(),
+            memory: Memory {
+                limit_bytes: settings.worker.memory_limit.0,
+                record_bytes_max: settings.worker.max_record.0,
+                tasks: tasks.sum(),
+            },
+        }
+    }
+
+    fn render(&self) -> String {
+        let mut out = String::new();
+        for pipeline in &self.pipelines {
+            out.push_str(&format!("{} ({})\n", pipeline.name, pipeline.file.display()));
+            for line in &pipeline.picture {
+                out.push_str(&format!("  {line}\n"));
+            }
+            for connector in &pipeline.connectors {
+                let CheckedConnector { name, r#type, far_side } = connector;
+                out.push_str(&format!("    {name}: {type} {far_side}\n"));
+            }
+        }
+        for topic in &self.creates {
+            let NewTopic { name, partitions, format } = topic;
+            let plural = if *partitions == 1 { "" } else { "s" };
+            out.push_str(&format!("creates topic {name} ({format}, {partitions} partition{plural})\n"));
+        }
+        let verb = if self.data_dir_exists { "uses" } else { "creates" };
+        out.push_str(&format!("{verb} data directory {}\n", self.data_dir.display()));
+        let working = std::env::current_dir().unwrap_or_default();
+        out.push_str(&format!("relative paths of data go from {}\n", working.display()));
+        let Memory { limit_bytes, record_bytes_max, tasks } = self.memory;
+        out.push_str(&format!(
+            "data in flight takes at most {}, and up to {} more for each of {tasks} tasks while \
+             its records are larger than 1 MiB\n",
+            towpath_sdk::config::Size(limit_bytes),
+            towpath_sdk::config::Size(record_bytes_max),
+        ));
+        out
+    }
+}
+
+impl CheckedPipeline {
+    fn of(loaded: &Loaded, pipeline: &Pipeline, settings: &Settings) -> Self {
+        Self {
+            name: pipeline.name.clone(),
+            file: pipeline.file.clone(),
+            picture: picture(loaded, pipeline, &settings.worker.topic_defaults),
+            connectors: connectors(pipeline)
+                .map(|(connector, far_side)| CheckedConnector {
+                    name: connector.name.clone(),
+                    r#type: connector.type_name.clone(),
+                    far_side,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Sources and sinks, each with what it talks to.
+fn connectors(
+    pipeline: &Pipeline,
+) -> impl Iterator<Item = (&towpath_pipeline::Connector, String)> {
+    let sources = pipeline.sources.iter().map(|at| (&at.connector, at.config.far_side()));
+    sources.chain(pipeline.sinks.iter().map(|at| (&at.connector, at.config.far_side())))
+}

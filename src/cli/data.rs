@@ -1,0 +1,70 @@
+//! Where the data is: the options of every command that touches it, and the worker's settings.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use towpath_log::{Durability, Log, LogConfig};
+use towpath_pipeline::{ProcessEnvironment, WorkerConfig, load_worker_config};
+
+use super::failure::Failure;
+use super::output::{colour, note};
+
+/// The options of every command that touches data.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DataArgs {
+    /// The data directory [default: `data_dir` of the settings, else ./towpath-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The worker's settings [default: ./towpath.yaml if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What a command works with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub worker: WorkerConfig,
+    /// `--data-dir`, else `data_dir`.
+    pub data_dir: PathBuf,
+}
+
+impl DataArgs {
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        let default = Path::new("towpath.yaml");
+        let file = self.config.as_deref().or_else(|| default.exists().then_some(default));
+        let worker = load_worker_config(file, &ProcessEnvironment)
+            .map_err(|diagnostics| Failure::diagnostics(&diagnostics, colour()))?;
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(&worker.data_dir));
+        Ok(Settings { worker, data_dir })
+    }
+}
+
+impl Settings {
+    /// Whether the data directory holds a log. One that does not is not made by looking.
+    pub fn hold_log(&self) -> bool {
+        self.data_dir.join("commits").is_dir()
+    }
+
+    /// Opens the log, which is made if need be, and says what recovery found.
+    pub fn open_log(&self) -> Result<Log, Failure> {
+        let durability = match self.worker.durability {
+            towpath_pipeline::Durability::Fsync => Durability::Fsync,
+            towpath_pipeline::Durability::Os => Durability::Os,
+        };
+        let config = LogConfig { durability, ..LogConfig::default() };
+        let (log, recovery) = Log::open_disk(&self.data_dir, config)
+            .map_err(|error| Failure::log(&self.data_dir, &error))?;
+        let found = [
+            ("damaged", &recovery.damage),
+            ("cut off, as it was never committed", &recovery.cuts),
+            ("moved aside", &recovery.strays),
+            ("note", &recovery.notes),
+        ];
+        for (what, lines) in found {
+            for line in lines {
+                note(&format!("log: {what}: {line}"));
+            }
+        }
+        Ok(log)
+    }
+}

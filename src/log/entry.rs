@@ -1,0 +1,443 @@
+//! The entries of commit records and snapshots: each is one change of the [`crate::state::State`].
+//!
+//! The numbers are the format; those reserved for later are listed in `FORMAT.md` and refused here
+//! by number, so that an older program never passes over what it does not understand.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::encoding::{DecodeError, Put, Take};
+use crate::registration::{ConnectorKind, Registration};
+use crate::topic::{PartitionKey, Retention, TopicConfig};
+
+/// One change.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Entry {
+    /// A start of the log: all records from here on carry `epoch`.
+    Started {
+        epoch: u64,
+        boot_id: String,
+        os: bool,
+    },
+    /// A clean end: every segment is synced and cut to its length.
+    Stopped,
+    TopicCreated {
+        topic: u32,
+        id: Uuid,
+        name: String,
+        config: TopicConfig,
+    },
+    TopicChanged {
+        topic: u32,
+        config: TopicConfig,
+    },
+    TopicDeleted {
+        topic: u32,
+    },
+    SegmentCreated {
+        key: PartitionKey,
+        base: u64,
+    },
+    /// Nothing is appended to the segment any more; its file has exactly `length` bytes.
+    SegmentSealed {
+        key: PartitionKey,
+        base: u64,
+    },
+    SegmentDeleted {
+        key: PartitionKey,
+        base: u64,
+    },
+    StartMoved {
+        key: PartitionKey,
+        start: u64,
+    },
+    /// The committed end of a segment, and so of its partition.
+    End {
+        key: PartitionKey,
+        base: u64,
+        end: u64,
+        length: u64,
+        timestamp_ms_max: i64,
+    },
+    /// The offsets up to `to` may have been given out and lost: they never name a record.
+    Gap {
+        key: PartitionKey,
+        to: u64,
+    },
+    /// An append set of `task` of `owner`.
+    Set {
+        owner: String,
+        task: u32,
+        generation: u32,
+        number: u64,
+    },
+    StatePut {
+        owner: String,
+        key: Bytes,
+        value: Bytes,
+    },
+    StateDeleted {
+        owner: String,
+        key: Bytes,
+    },
+    GroupOffset {
+        group: String,
+        key: PartitionKey,
+        offset: u64,
+    },
+    GroupOffsetDeleted {
+        group: String,
+        key: PartitionKey,
+    },
+    GroupGeneration {
+        group: String,
+        generation: u32,
+    },
+    TaskGeneration {
+        owner: String,
+        task: u32,
+        generation: u32,
+    },
+    Registered {
+        registration: Registration,
+        configured_ms: i64,
+    },
+    Forgotten {
+        name: String,
+    },
+    Renamed {
+        old: String,
+        new: String,
+    },
+    /// In snapshots: the number the next topic gets.
+    NextTopic {
+        topic: u32,
+    },
+}
+
+pub(crate) fn encode_all(entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 * entries.len());
+    for entry in entries {
+        entry.encode(&mut out);
+    }
+    out
+}
+
+pub(crate) fn decode_all(body: Bytes) -> Result<Vec<Entry>, DecodeError> {
+    let mut take = Take::new(body);
+    let mut entries = Vec::new();
+    while !take.is_empty() {
+        entries.push(Entry::decode(&mut take)?);
+    }
+    Ok(entries)
+}
+
+impl Entry {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Started { epoch, boot_id, os } => {
+                out.put_u8(1);
+                out.put_u64(*epoch);
+                out.put_bytes(boot_id.as_bytes());
+                out.put_u8(u8::from(*os));
+            }
+            Self::Stopped => out.put_u8(2),
+            Self::TopicCreated {
+                topic,
+                id,
+                name,
+                config,
+            } => {
+                out.put_u8(3);
+                out.put_u32(*topic);
+                out.put_uuid(*id);
+                out.put_bytes(name.as_bytes());
+                put_config(out, config);
+            }
+            Self::TopicChanged { topic, config } => {
+                out.put_u8(4);
+                out.put_u32(*topic);
+                put_config(out, config);
+            }
+            Self::TopicDeleted { topic } => {
+                out.put_u8(5);
+                out.put_u32(*topic);
+            }
+            Self::SegmentCreated { key, base } => put_place(out, 6, *key, *base),
+            Self::SegmentSealed { key, base } => put_place(out, 7, *key, *base),
+            Self::SegmentDeleted { key, base } => put_place(out, 9, *key, *base),
+            Self::StartMoved { key, start } => put_place(out, 10, *key, *start),
+            Self::End {
+                key,
+                base,
+                end,
+                length,
+                timestamp_ms_max,
+            } => {
+                put_place(out, 11, *key, *base);
+                out.put_u64(*end);
+                out.put_u64(*length);
+                out.put_i64(*timestamp_ms_max);
+            }
+            Self::Gap { key, to } => put_place(out, 12, *key, *to),
+            _ => self.encode_owned(out),
+        }
+    }
+
+    /// The entries about connectors: sets, state, offsets, registrations.
+    fn encode_owned(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Set {
+                owner,
+                task,
+                generation,
+                number,
+            } => {
+                out.put_u8(20);
+                out.put_bytes(owner.as_bytes());
+                out.put_u32(*task);
+                out.put_u32(*generation);
+                out.put_u64(*number);
+            }
+            Self::StatePut { owner, key, value } => {
+                out.put_u8(21);
+                out.put_bytes(owner.as_bytes());
+                out.put_bytes(key);
+                out.put_bytes(value);
+            }
+            Self::StateDeleted { owner, key } => {
+                out.put_u8(22);
+                out.put_bytes(owner.as_bytes());
+                out.put_bytes(key);
+            }
+            Self::GroupOffset { group, key, offset } => {
+                put_place(out, 23, *key, *offset);
+                out.put_bytes(group.as_bytes());
+            }
+            Self::GroupOffsetDeleted { group, key } => {
+                put_place(out, 24, *key, 0);
+                out.put_bytes(group.as_bytes());
+            }
+            Self::GroupGeneration { group, generation } => {
+                out.put_u8(25);
+                out.put_bytes(group.as_bytes());
+                out.put_u32(*generation);
+            }
+            Self::TaskGeneration {
+                owner,
+                task,
+                generation,
+            } => {
+                out.put_u8(26);
+                out.put_bytes(owner.as_bytes());
+                out.put_u32(*task);
+                out.put_u32(*generation);
+            }
+            Self::Registered {
+                registration,
+                configured_ms,
+            } => {
+                out.put_u8(27);
+                put_registration(out, registration);
+                out.put_i64(*configured_ms);
+            }
+            Self::Forgotten { name } => {
+                out.put_u8(28);
+                out.put_bytes(name.as_bytes());
+            }
+            Self::Renamed { old, new } => {
+                out.put_u8(29);
+                out.put_bytes(old.as_bytes());
+                out.put_bytes(new.as_bytes());
+            }
+            Self::NextTopic { topic } => {
+                out.put_u8(30);
+                out.put_u32(*topic);
+            }
+            _ => unreachable!("encode() writes every other entry itself"),
+        }
+    }
+
+    fn decode(take: &mut Take) -> Result<Self, DecodeError> {
+        Ok(match take.u8()? {
+            1 => Self::Started {
+                epoch: take.u64()?,
+                boot_id: take.string()?,
+                os: take.u8()? != 0,
+            },
+            2 => Self::Stopped,
+            3 => Self::TopicCreated {
+                topic: take.u32()?,
+                id: take.uuid()?,
+                name: take.string()?,
+                config: take_config(take)?,
+            },
+            4 => Self::TopicChanged {
+                topic: take.u32()?,
+                config: take_config(take)?,
+            },
+            5 => Self::TopicDeleted { topic: take.u32()? },
+            6 => Self::SegmentCreated {
+                key: take_key(take)?,
+                base: take.u64()?,
+            },
+            7 => Self::SegmentSealed {
+                key: take_key(take)?,
+                base: take.u64()?,
+            },
+            9 => Self::SegmentDeleted {
+                key: take_key(take)?,
+                base: take.u64()?,
+            },
+            10 => Self::StartMoved {
+                key: take_key(take)?,
+                start: take.u64()?,
+            },
+            11 => Self::End {
+                key: take_key(take)?,
+                base: take.u64()?,
+                end: take.u64()?,
+                length: take.u64()?,
+                timestamp_ms_max: take.i64()?,
+            },
+            12 => Self::Gap {
+                key: take_key(take)?,
+                to: take.u64()?,
+            },
+            kind => return Self::decode_owned(kind, take),
+        })
+    }
+
+    fn decode_owned(kind: u8, take: &mut Take) -> Result<Self, DecodeError> {
+        Ok(match kind {
+            20 => Self::Set {
+                owner: take.string()?,
+                task: take.u32()?,
+                generation: take.u32()?,
+                number: take.u64()?,
+            },
+            21 => Self::StatePut {
+                owner: take.string()?,
+                key: take.bytes()?,
+                value: take.bytes()?,
+            },
+            22 => Self::StateDeleted {
+                owner: take.string()?,
+                key: take.bytes()?,
+            },
+            23 => {
+                let (key, offset) = (take_key(take)?, take.u64()?);
+                Self::GroupOffset {
+                    group: take.string()?,
+                    key,
+                    offset,
+                }
+            }
+            24 => {
+                let (key, _) = (take_key(take)?, take.u64()?);
+                Self::GroupOffsetDeleted {
+                    group: take.string()?,
+                    key,
+                }
+            }
+            25 => Self::GroupGeneration {
+                group: take.string()?,
+                generation: take.u32()?,
+            },
+            26 => Self::TaskGeneration {
+                owner: take.string()?,
+                task: take.u32()?,
+                generation: take.u32()?,
+            },
+            27 => Self::Registered {
+                registration: take_registration(take)?,
+                configured_ms: take.i64()?,
+            },
+            28 => Self::Forgotten {
+                name: take.string()?,
+            },
+            29 => Self::Renamed {
+                old: take.string()?,
+                new: take.string()?,
+            },
+            30 => Self::NextTopic { topic: take.u32()? },
+            kind => {
+                return Err(format!(
+                    "entry kind {kind} is unknown: a newer Towpath wrote it"
+                ));
+            }
+        })
+    }
+}
+
+fn put_place(out: &mut Vec<u8>, kind: u8, key: PartitionKey, value: u64) {
+    out.put_u8(kind);
+    out.put_u32(key.topic);
+    out.put_u32(key.partition);
+    out.put_u64(value);
+}
+
+fn take_key(take: &mut Take) -> Result<PartitionKey, DecodeError> {
+    Ok(PartitionKey {
+        topic: take.u32()?,
+        partition: take.u32()?,
+    })
+}
+
+fn put_config(out: &mut Vec<u8>, config: &TopicConfig) {
+    out.put_u32(config.partitions);
+    out.put_bytes(config.format.as_bytes());
+    out.put_option_u64(config.retention.time_ms);
+    out.put_option_u64(config.retention.bytes);
+}
+
+fn take_config(take: &mut Take) -> Result<TopicConfig, DecodeError> {
+    Ok(TopicConfig {
+        partitions: take.u32()?,
+        format: take.string()?,
+        retention: Retention {
+            time_ms: take.option_u64()?,
+            bytes: take.option_u64()?,
+        },
+    })
+}
+
+fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
+    out.put_bytes(registration.name.as_bytes());
+    out.put_u8(u8::from(registration.kind == ConnectorKind::Sink));
+    out.put_bytes(registration.connector_type.as_bytes());
+    out.put_bytes(registration.far_side.as_bytes());
+    out.put_u8(u8::from(registration.group.is_some()));
+    out.put_bytes(registration.group.as_deref().unwrap_or("").as_bytes());
+    out.put_u32(registration.topics.len() as u32);
+    for topic in &registration.topics {
+        out.put_bytes(topic.as_bytes());
+    }
+}
+
+fn take_registration(take: &mut Take) -> Result<Registration, DecodeError> {
+    let name = take.string()?;
+    let kind = if take.u8()? == 0 {
+        ConnectorKind::Source
+    } else {
+        ConnectorKind::Sink
+    };
+    let connector_type = take.string()?;
+    let far_side = take.string()?;
+    let has_group = take.u8()? != 0;
+    let group = take.string()?;
+    let topics_count = take.u32()?;
+    let mut topics = Vec::new();
+    for _ in 0..topics_count {
+        topics.push(take.string()?);
+    }
+    let group = has_group.then_some(group);
+    Ok(Registration {
+        name,
+        kind,
+        connector_type,
+        far_side,
+        group,
+        topics,
+    })
+}

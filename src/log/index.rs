@@ -1,0 +1,178 @@
+//! The sparse index of a segment: for some batches, where they are, and the largest timestamp
+//! before them. A cache: made by walking the headers, kept in a file once the segment is sealed,
+//! made anew when that file is missing or wrong, and checked against the segment at each lookup
+//! (the walk from an entry fails unless the batch there has the entry's offset).
+
+use std::path::PathBuf;
+
+use crate::LogError;
+use crate::encoding::{Put, Take};
+use crate::segment::{SegmentFile, Walk};
+use crate::state::Segment;
+use crate::storage::Storage;
+
+/// Bytes of segment between two entries.
+const INTERVAL_BYTES: u64 = 64 << 10;
+const MAGIC: u32 = 0x3149_5054;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Index {
+    entries: Vec<IndexEntry>,
+    /// What is covered: byte, offset and largest timestamp so far.
+    next: IndexEntry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct IndexEntry {
+    pub offset: u64,
+    pub position: u64,
+    /// Largest timestamp of the batches before this one in the segment.
+    pub timestamp_ms_before: i64,
+}
+
+/// The entry from which to walk to the first batch that may hold `offset` or a later one.
+pub(crate) fn locate_offset(
+    storage: &dyn Storage,
+    file: &SegmentFile,
+    segment: &Segment,
+    offset: u64,
+) -> Result<IndexEntry, LogError> {
+    locate(storage, file, segment, |entry| entry.offset <= offset)
+}
+
+/// The entry from which to walk to the first batch with a timestamp of `timestamp_ms` or later.
+pub(crate) fn locate_time(
+    storage: &dyn Storage,
+    file: &SegmentFile,
+    segment: &Segment,
+    timestamp_ms: i64,
+) -> Result<IndexEntry, LogError> {
+    locate(storage, file, segment, |entry| {
+        entry.timestamp_ms_before < timestamp_ms
+    })
+}
+
+fn locate(
+    storage: &dyn Storage,
+    file: &SegmentFile,
+    segment: &Segment,
+    before: impl Fn(&IndexEntry) -> bool,
+) -> Result<IndexEntry, LogError> {
+    let first = IndexEntry {
+        offset: segment.base,
+        position: 0,
+        timestamp_ms_before: i64::MIN,
+    };
+    let mut slot = file
+        .index
+        .lock()
+        .map_err(|_| LogError::failed("an index is poisoned"))?;
+    let index = match slot.take() {
+        Some(index) => slot.insert(index),
+        None => slot.insert(load(storage, file, segment).unwrap_or(Index {
+            entries: vec![],
+            next: first,
+        })),
+    };
+    if index.next.position < segment.length {
+        index.extend(file, segment.length)?;
+        if segment.sealed {
+            save(storage, file, segment, index);
+        }
+    }
+    let after = index.entries.partition_point(before);
+    Ok(after
+        .checked_sub(1)
+        .map_or(first, |last| index.entries[last]))
+}
+
+impl Index {
+    /// Walks on to `length`, the committed bytes.
+    fn extend(&mut self, file: &SegmentFile, length: u64) -> Result<(), LogError> {
+        let mut walk = Walk::new(file, self.next.position, self.next.offset, length);
+        while let Some(header) = walk.header()? {
+            let last = self.entries.last();
+            if last.is_none_or(|last| self.next.position - last.position >= INTERVAL_BYTES) {
+                self.entries.push(self.next);
+            }
+            self.next = IndexEntry {
+                offset: walk.offset,
+                position: walk.position,
+                timestamp_ms_before: self.next.timestamp_ms_before.max(header.max_timestamp_ms),
+            };
+        }
+        Ok(())
+    }
+
+    fn encode(&self, segment: &Segment) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 * self.entries.len() + 64);
+        out.put_u32(MAGIC);
+        out.put_u64(segment.base);
+        out.put_u64(segment.length);
+        for entry in self.entries.iter().chain([&self.next]) {
+            out.put_u64(entry.offset);
+            out.put_u64(entry.position);
+            out.put_i64(entry.timestamp_ms_before);
+        }
+        let checksum = crc32c::crc32c(&out);
+        out.put_u32(checksum);
+        out
+    }
+
+    fn decode(bytes: Vec<u8>, segment: &Segment) -> Option<Self> {
+        let (body, checksum) = bytes.split_last_chunk::<4>()?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
+            return None;
+        }
+        let mut take = Take::new(bytes::Bytes::copy_from_slice(body));
+        if take.u32().ok()? != MAGIC
+            || take.u64().ok()? != segment.base
+            || take.u64().ok()? != segment.length
+        {
+            return None;
+        }
+        let mut entries = Vec::new();
+        while !take.is_empty() {
+            let (offset, position) = (take.u64().ok()?, take.u64().ok()?);
+            entries.push(IndexEntry {
+                offset,
+                position,
+                timestamp_ms_before: take.i64().ok()?,
+            });
+        }
+        let next = entries
+            .pop()
+            .filter(|next| next.position == segment.length)?;
+        Some(Self { entries, next })
+    }
+}
+
+fn path(file: &SegmentFile) -> PathBuf {
+    file.path.with_extension("index")
+}
+
+fn load(storage: &dyn Storage, file: &SegmentFile, segment: &Segment) -> Option<Index> {
+    if !segment.sealed {
+        return None;
+    }
+    let file = storage.open(&path(file), false).ok()?;
+    let length = usize::try_from(file.size().ok()?)
+        .ok()
+        .filter(|&length| length < 64 << 20)?;
+    let mut bytes = Vec::with_capacity(length);
+    file.read_at(0, length, &mut bytes).ok()?;
+    Index::decode(bytes, segment)
+}
+
+/// Keeps the index in its file. It may fail: an index that was not kept is made anew next time.
+fn save(storage: &dyn Storage, file: &SegmentFile, segment: &Segment, index: &Index) {
+    let path = path(file);
+    let kept = match storage.open(&path, true) {
+        Ok(kept) => Ok(kept),
+        Err(_) => storage.create(&path),
+    };
+    if let Ok(kept) = kept {
+        let bytes = index.encode(segment);
+        let _ = kept.set_len(0).and_then(|()| kept.write_at(0, &[&bytes]));
+    }
+}

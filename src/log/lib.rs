@@ -1,0 +1,59 @@
+//! The partitioned log of Towpath: record batches in segments, and a commit log that makes
+//! records, offsets and state of one task true in one step. `FORMAT.md` is the contract with the
+//! disk; `README.md` says which file does what, and why it is so.
+//!
+//! It knows batches and offsets; nothing of connectors, values or async. All access to files and
+//! time goes through [`Storage`] and [`Clock`].
+
+mod append;
+mod change;
+mod commit;
+mod commits;
+mod config;
+mod describe;
+mod disk;
+mod encoding;
+mod entry;
+mod error;
+mod frame;
+mod handles;
+mod index;
+mod log;
+mod pipeline;
+mod prove;
+mod reader;
+mod recovery;
+mod registration;
+mod replay;
+mod retention;
+mod round;
+mod segment;
+mod set;
+mod shared;
+mod state;
+mod storage;
+mod sweep;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod validate;
+mod verify;
+mod writer;
+
+pub use config::{Durability, LogConfig, ReadTo};
+pub use disk::{Disk, SystemClock};
+pub use error::{LogError, LogErrorKind};
+pub use log::{Log, Watch};
+pub use reader::Reader;
+pub use recovery::Recovery;
+pub use registration::{ConnectorKind, GroupInfo, Registration, RegistrationInfo};
+pub use set::{
+    AppendSet, Committed, Done, GroupOffset, SET_BYTES_MAX, STATE_BYTES_MAX, StateChange,
+    TopicBatch,
+};
+pub use storage::{Clock, DirEntry, File, Lock, Storage};
+pub use topic::{LogId, PARTITIONS_MAX, PartitionInfo, Retention, TopicConfig, TopicId, TopicInfo};
+pub use verify::{DumpItem, VerifyReport, dump, verify};
+pub use writer::Writer;

@@ -1,0 +1,502 @@
+//! The log as its users hold it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::config::{Durability, LogConfig, ReadTo};
+use crate::disk::{Disk, SystemClock};
+use crate::pipeline::{Pipeline, Threads};
+use crate::reader::Reader;
+use crate::recovery::{self, Opened, Recovery};
+use crate::registration::{GroupInfo, Registration, RegistrationInfo};
+use crate::round::{Change, Request};
+use crate::segment::{Layout, Walk};
+use crate::set::Done;
+use crate::shared::{Shared, Wake};
+use crate::storage::{Clock, Lock, Storage};
+use crate::topic::{LogId, PartitionKey, TopicConfig, TopicInfo};
+use crate::writer::Writer;
+use crate::{LogError, change, describe, index, validate};
+
+/// A running log. Clones share it; every method may be called from any thread. Methods that change
+/// something return when the change is durable, in either mode.
+#[derive(Clone)]
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub shared: Arc<Shared>,
+    /// None when the commit log is damaged: nothing can be written.
+    pub pipeline: Option<Arc<dyn Pipeline>>,
+    lock: Mutex<Option<Box<dyn Lock>>>,
+    /// Held through changes that also make or remove files outside the stages.
+    files: Mutex<()>,
+}
+
+impl Drop for Inner {
+    /// Without [`Log::close`] this is a crash, but an orderly one: what was handed over is
+    /// finished, and the lock is released last.
+    fn drop(&mut self) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.end();
+        }
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Log({})", self.dir().display())
+    }
+}
+
+impl Log {
+    /// Opens the log in `dir`, making it if it is not there (its parent must be), and recovers
+    /// what a crash left. Fails with `Locked` when another process has it.
+    pub fn open(
+        dir: &Path,
+        config: LogConfig,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Log, Recovery), LogError> {
+        Self::start(dir, config, storage, clock, Threads::start)
+    }
+
+    /// [`Log::open`] on the local disk with the system's clock.
+    pub fn open_disk(dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
+        Self::open(
+            dir,
+            config,
+            Arc::new(Disk),
+            Arc::new(SystemClock::default()),
+        )
+    }
+
+    pub(crate) fn start(
+        dir: &Path,
+        config: LogConfig,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        pipeline: impl FnOnce(
+            &Arc<Shared>,
+            crate::state::State,
+            crate::append::CommitPoint,
+        ) -> Result<Arc<dyn Pipeline>, LogError>,
+    ) -> Result<(Log, Recovery), LogError> {
+        let layout = Layout {
+            dir: PathBuf::from(dir),
+        };
+        let opened = recovery::open(layout, config.clamped(), storage, clock)?;
+        let Opened {
+            shared,
+            state,
+            point,
+            lock,
+            recovery,
+        } = opened;
+        let pipeline = point
+            .map(|point| pipeline(&shared, state, point))
+            .transpose()?;
+        let (lock, files) = (Mutex::new(Some(lock)), Mutex::new(()));
+        Ok((
+            Log {
+                inner: Arc::new(Inner {
+                    shared,
+                    pipeline,
+                    lock,
+                    files,
+                }),
+            },
+            recovery,
+        ))
+    }
+
+    pub fn id(&self) -> LogId {
+        self.shared().id
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.shared().layout.dir
+    }
+
+    pub fn durability(&self) -> Durability {
+        self.shared().config.durability
+    }
+
+    /// Why the log takes no more sets, once it has failed for good: a sync failed, the commit log
+    /// is damaged, or it was closed.
+    pub fn failure(&self) -> Option<LogError> {
+        self.shared().failure()
+    }
+
+    /// Makes a topic. One that is there already is fine if it is equal; more partitions and
+    /// another retention are applied to it; any other difference is an error.
+    pub fn create_topic(&self, name: &str, config: &TopicConfig) -> Result<TopicInfo, LogError> {
+        crate::topic::check_topic(name, config)?;
+        let files = self
+            .inner
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Directories first and durable, then the record that counts on them.
+        let known = self.topic(name).map_or(0, |topic| topic.config.partitions);
+        if known < config.partitions {
+            let (storage, layout) = (&self.shared().storage, &self.shared().layout);
+            for partition in known..config.partitions {
+                let dir = layout.partition(name, partition);
+                let made = storage.create_dir(&dir);
+                made.map_err(|error| LogError::io("create", &dir, error))?;
+            }
+            let synced = storage.sync_dir(&layout.topics());
+            synced.map_err(|error| {
+                self.shared()
+                    .fail(LogError::io("sync", &layout.topics(), error))
+            })?;
+        }
+        self.change(change::create_topic(name, config))?;
+        drop(files);
+        self.topic(name)
+            .ok_or_else(|| LogError::invalid(format!("topic {name} was deleted")))
+    }
+
+    /// Deletes a topic with its records and all offsets in it.
+    pub fn delete_topic(&self, name: &str) -> Result<(), LogError> {
+        let files = self
+            .inner
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (number, topic) = {
+            let published = self.shared().published();
+            let found = published.state.topic(name);
+            let (number, topic) =
+                found.ok_or_else(|| LogError::invalid(format!("topic {name} does not exist")))?;
+            (number, topic.clone())
+        };
+        self.change(change::delete_topic(name, number))?;
+        let (storage, layout) = (&self.shared().storage, &self.shared().layout);
+        for partition in 0..topic.partitions.len() as u32 {
+            let dir = layout.partition(name, partition);
+            let removed = change::remove_partition(&**storage, &dir);
+            removed.map_err(|error| LogError::io("remove", &dir, error))?;
+            let key = PartitionKey {
+                topic: number,
+                partition,
+            };
+            for segment in &topic.partitions[partition as usize].segments {
+                self.shared().handles.remove(key, segment.base);
+            }
+        }
+        let topics = layout.topics();
+        let synced = storage.sync_dir(&topics);
+        drop(files);
+        synced.map_err(|error| self.shared().fail(LogError::io("sync", &topics, error)))
+    }
+
+    pub fn topic(&self, name: &str) -> Option<TopicInfo> {
+        let published = self.shared().published();
+        let (number, topic) = published.state.topic(name)?;
+        Some(describe::topic(self.shared(), &published, number, topic))
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> Vec<TopicInfo> {
+        let published = self.shared().published();
+        let names = published.state.names.values();
+        let known = names.filter_map(|n| Some((*n, published.state.topics.get(n)?)));
+        known
+            .map(|(n, topic)| describe::topic(self.shared(), &published, n, topic))
+            .collect()
+    }
+
+    /// Opens the one writer of a task of `owner` (`pipeline.connector`): its generation is raised
+    /// durably, and every older writer of the task is fenced.
+    pub fn open_writer(&self, owner: &str, task: u32) -> Result<Writer, LogError> {
+        let (report, raised) = mpsc::sync_channel(1);
+        let name = owner.to_owned();
+        self.change(Box::new(move |state| {
+            let generation = state.generation(&name, task) + 1;
+            // The receiver waits until this change is answered.
+            let _ = report.send(generation);
+            Ok(vec![crate::entry::Entry::TaskGeneration {
+                owner: name,
+                task,
+                generation,
+            }])
+        }))?;
+        let generation = raised
+            .recv()
+            .map_err(|_| LogError::failed("the log has ended"))?;
+        Ok(Writer::new(
+            Arc::clone(&self.inner),
+            Arc::from(owner),
+            task,
+            generation,
+        ))
+    }
+
+    /// The committed state of a connector.
+    pub fn state(&self, owner: &str) -> BTreeMap<Bytes, Bytes> {
+        let published = self.shared().published();
+        published
+            .state
+            .owners
+            .get(owner)
+            .map(|owner| owner.state.clone())
+            .unwrap_or_default()
+    }
+
+    pub fn group(&self, group: &str) -> Option<GroupInfo> {
+        let published = self.shared().published();
+        let info = published.state.groups.get(group)?;
+        Some(describe::group(&published.state, group, info))
+    }
+
+    /// All groups, by name.
+    pub fn groups(&self) -> Vec<GroupInfo> {
+        let published = self.shared().published();
+        let groups = published.state.groups.iter();
+        groups
+            .map(|(name, info)| describe::group(&published.state, name, info))
+            .collect()
+    }
+
+    /// Sets offsets of a group, or with `None` deletes them; raises the group's generation, and
+    /// fences the group's offsets against every writer opened before.
+    pub fn reset_offsets(
+        &self,
+        group: &str,
+        offsets: &[(String, u32, Option<u64>)],
+    ) -> Result<(), LogError> {
+        self.change(change::reset_offsets(group, offsets))
+    }
+
+    /// Remembers a connector and that it was configured now. A sink pins retention of its topics
+    /// from its committed offsets on, or from their start.
+    pub fn register(&self, registration: &Registration) -> Result<(), LogError> {
+        let registration = registration.clone();
+        let configured_ms = self.shared().clock.now_ms();
+        self.change(Box::new(move |_| {
+            Ok(vec![crate::entry::Entry::Registered {
+                registration,
+                configured_ms,
+            }])
+        }))
+    }
+
+    /// All registered connectors, by name.
+    pub fn registrations(&self) -> Vec<RegistrationInfo> {
+        self.shared()
+            .published()
+            .state
+            .registrations
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// Moves state, offsets and registration of a connector to a new name, in one commit. Fails if
+    /// the new name has any already.
+    pub fn rename_owner(&self, old: &str, new: &str) -> Result<(), LogError> {
+        self.change(change::rename(old, new))
+    }
+
+    /// Drops state, offsets and registration of a connector, and releases what it pinned.
+    pub fn forget(&self, name: &str) -> Result<(), LogError> {
+        self.change(change::forget(name))
+    }
+
+    /// A reader from `start` on. Fails if the partition does not exist; whether `start` is still
+    /// there is found out by reading.
+    pub fn reader(
+        &self,
+        topic: &str,
+        partition: u32,
+        start: u64,
+        to: ReadTo,
+    ) -> Result<Reader, LogError> {
+        let key = self.key(topic, partition)?;
+        Ok(Reader::new(
+            Arc::clone(self.shared()),
+            key,
+            topic.to_owned(),
+            start,
+            to,
+        ))
+    }
+
+    /// The first committed offset whose record has `timestamp_ms` (since 1970) or a later one; the
+    /// committed end if there is none.
+    pub fn offset_at(
+        &self,
+        topic: &str,
+        partition: u32,
+        timestamp_ms: i64,
+    ) -> Result<u64, LogError> {
+        let key = self.key(topic, partition)?;
+        let (segments, end) = {
+            let published = self.shared().published();
+            let partition = published.state.partition(key);
+            partition
+                .map(|p| (p.segments.clone(), p.end))
+                .unwrap_or_default()
+        };
+        let Some(segment) = segments.iter().find(|s| s.timestamp_ms_max >= timestamp_ms) else {
+            return Ok(end);
+        };
+        let file = self.shared().handles.get(key, topic, segment.base)?;
+        let entry = index::locate_time(&*self.shared().storage, &file, segment, timestamp_ms)?;
+        let mut walk = Walk::new(&file, entry.position, entry.offset, segment.length);
+        while let Some(batch) = walk.batch()? {
+            if batch.header().max_timestamp_ms < timestamp_ms {
+                continue;
+            }
+            let mut records = batch.records().filter_map(Result::ok);
+            if let Some(record) = records.find(|record| record.timestamp_ms >= timestamp_ms) {
+                return Ok(record.offset as u64);
+            }
+        }
+        Ok(end)
+    }
+
+    /// The offset of the first record still held.
+    pub fn start_offset(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        let key = self.key(topic, partition)?;
+        Ok(self
+            .shared()
+            .published()
+            .state
+            .partition(key)
+            .map_or(0, |partition| partition.start))
+    }
+
+    /// The offset behind the last record a reader may see.
+    pub fn end_offset(&self, topic: &str, partition: u32, to: ReadTo) -> Result<u64, LogError> {
+        let key = self.key(topic, partition)?;
+        Ok(self.shared().published().end(key, to).unwrap_or(0))
+    }
+
+    /// Calls `wake` after each publication of new ends, until the watch is dropped. It runs on a
+    /// thread of the log: it must be quick and must not call the log.
+    pub fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Watch {
+        let mut watches = self
+            .shared()
+            .watches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let number = watches.next;
+        watches.next += 1;
+        watches.wakes.insert(number, Wake::from(wake));
+        drop(watches);
+        Watch {
+            shared: Arc::clone(self.shared()),
+            number,
+        }
+    }
+
+    /// Drops what retention allows: at most one step for each partition, and none when the clock
+    /// was set. Returns what was dropped, in words.
+    pub fn run_retention(&self) -> Result<Vec<String>, LogError> {
+        let files = self
+            .inner
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let dropped = crate::retention::run(self);
+        drop(files);
+        dropped
+    }
+
+    /// Finishes what was handed over, marks the end as clean and releases the directory. All
+    /// later calls fail. Readers and other clones may still exist.
+    pub fn close(&self) -> Result<(), LogError> {
+        let closed = self.request(|done| Request::Stop { done });
+        if let Some(pipeline) = &self.inner.pipeline {
+            self.shared().fail(LogError::failed("the log was closed"));
+            pipeline.end();
+        }
+        drop(
+            self.inner
+                .lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        closed
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    fn key(&self, topic: &str, partition: u32) -> Result<PartitionKey, LogError> {
+        validate::partition(&self.shared().published().state, topic, partition)
+    }
+
+    pub(crate) fn change(&self, change: Change) -> Result<(), LogError> {
+        self.request(|done| Request::Change { change, done })
+    }
+
+    /// Hands a request over and waits for its answer.
+    pub(crate) fn request(&self, make: impl FnOnce(Done) -> Request) -> Result<(), LogError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let done: Done = Box::new(move |result| {
+            // The receiver waits below.
+            let _ = answer.send(result);
+        });
+        self.inner.send(make(done));
+        if let Some(pipeline) = &self.inner.pipeline {
+            pipeline.settle();
+        }
+        let ended = |_| {
+            self.failure()
+                .unwrap_or_else(|| LogError::failed("the log has ended"))
+        };
+        answered.recv().map_err(ended)?.map(|_| ())
+    }
+}
+
+impl Inner {
+    /// Hands a request over, or answers it when the committer has ended.
+    pub(crate) fn send(&self, request: Request) {
+        let refused = match &self.pipeline {
+            Some(pipeline) => pipeline.send(request),
+            None => Some(request),
+        };
+        if let Some(
+            Request::Set { done, .. }
+            | Request::Change { done, .. }
+            | Request::Roll { done, .. }
+            | Request::Checkpoint { done }
+            | Request::Stop { done },
+        ) = refused
+        {
+            let failure = self.shared.failure();
+            done(Err(
+                failure.unwrap_or_else(|| LogError::failed("the log was closed"))
+            ));
+        }
+    }
+}
+
+/// Calls a wake-up until it is dropped; see [`Log::watch`].
+pub struct Watch {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watches = self
+            .shared
+            .watches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        watches.wakes.remove(&self.number);
+    }
+}

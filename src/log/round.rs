@@ -1,0 +1,84 @@
+//! Requests to the committer, and the rounds that carry them through its stages.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::commits::CommitFile;
+use crate::entry::Entry;
+use crate::segment::SegmentFile;
+use crate::set::{AppendSet, Committed, Done};
+use crate::state::State;
+use crate::topic::PartitionKey;
+use crate::{LogError, ReadTo};
+
+/// The entries that make a change, computed from the state with everything in flight applied.
+pub(crate) type Change = Box<dyn FnOnce(&State) -> Result<Vec<Entry>, LogError> + Send>;
+
+/// What stage 1 takes in.
+pub(crate) enum Request {
+    Set {
+        from: SetFrom,
+        set: AppendSet,
+        done: Done,
+    },
+    /// Always made durable, in either mode.
+    Change { change: Change, done: Done },
+    /// Seals the active segment, so that retention can drop it.
+    Roll { key: PartitionKey, done: Done },
+    /// Makes everything before it durable.
+    Checkpoint { done: Done },
+    /// The last request: seals the log's state as cleanly ended.
+    Stop { done: Done },
+}
+
+/// Who submits a set.
+#[derive(Debug, Clone)]
+pub(crate) struct SetFrom {
+    pub owner: Arc<str>,
+    pub task: u32,
+    pub generation: u32,
+    /// 1 for the first set of a writer, one more for each.
+    pub number: u64,
+}
+
+/// An answer on its way through the stages, so that answers keep the order of requests.
+pub(crate) struct Reply {
+    pub done: Done,
+    pub result: Result<Committed, LogError>,
+    pub until: ReadTo,
+}
+
+/// What is made true with one commit record.
+#[derive(Default)]
+pub(crate) struct Round {
+    pub sequence: u64,
+    /// The commit record and where it goes; none when every request was refused.
+    pub record: Option<Record>,
+    pub entries: Vec<Entry>,
+    /// Segments written to, and directories with new names, to sync before the record.
+    pub files: Vec<Arc<SegmentFile>>,
+    pub dirs: BTreeSet<PathBuf>,
+    /// Sync before answering.
+    pub durable: bool,
+    /// The record opened a new commit file: time for a snapshot.
+    pub snapshot: bool,
+    pub replies: Vec<Reply>,
+    /// The record's checksum.
+    pub checksum: u32,
+}
+
+/// An encoded commit record.
+pub(crate) struct Record {
+    pub file: Arc<CommitFile>,
+    pub position: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Round {
+    pub(crate) fn add_file(&mut self, file: &Arc<SegmentFile>) {
+        if !self.files.iter().any(|known| Arc::ptr_eq(known, file)) {
+            self.files.push(Arc::clone(file));
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! The folded state: what all commit records together say. Everything the log knows beside the
+//! records themselves is here, and it changes in one way only: [`State::apply`].
+//!
+//! There are two of it in a running log: stage 1's, which runs ahead with what is in flight, and
+//! the published one, which readers see.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::entry::Entry;
+use crate::registration::RegistrationInfo;
+use crate::topic::{PartitionKey, TopicConfig};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct State {
+    pub epoch: u64,
+    pub boot_id: String,
+    /// The last start ran in `os` mode.
+    pub os: bool,
+    /// The last thing that happened was a clean end.
+    pub stopped: bool,
+    pub next_topic: u32,
+    pub topics: BTreeMap<u32, Topic>,
+    pub names: BTreeMap<String, u32>,
+    pub owners: BTreeMap<String, Owner>,
+    pub groups: BTreeMap<String, Group>,
+    pub registrations: BTreeMap<String, RegistrationInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Topic {
+    pub id: Uuid,
+    pub name: String,
+    pub config: TopicConfig,
+    pub partitions: Vec<Partition>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Partition {
+    /// Offset of the first record still held.
+    pub start: u64,
+    /// Offset the next record gets.
+    pub end: u64,
+    /// In order of offsets. Only the last may be unsealed.
+    pub segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Segment {
+    /// Offset of the first record, which names the file.
+    pub base: u64,
+    /// Behind the last record.
+    pub end: u64,
+    /// Bytes of committed batches.
+    pub length: u64,
+    /// Largest timestamp, `i64::MIN` when empty.
+    pub timestamp_ms_max: i64,
+    pub sealed: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Owner {
+    pub state: BTreeMap<Bytes, Bytes>,
+    /// By task.
+    pub generations: BTreeMap<u32, u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Group {
+    pub generation: u32,
+    pub offsets: BTreeMap<PartitionKey, u64>,
+}
+
+/// A change that contradicts the state: a defect, or damage that a checksum did not find.
+pub(crate) type Contradiction = String;
+
+impl Partition {
+    /// The segment that holds `offset`, or the first with records behind it: offsets may be missing
+    /// in a gap, and a segment between two gaps may be empty.
+    pub(crate) fn segment_at(&self, offset: u64) -> Option<&Segment> {
+        let after = self
+            .segments
+            .partition_point(|segment| segment.end <= offset);
+        self.segments[after..]
+            .iter()
+            .find(|segment| segment.length > 0)
+    }
+
+    /// The segment that is appended to.
+    pub(crate) fn active(&self) -> Option<&Segment> {
+        self.segments.last().filter(|segment| !segment.sealed)
+    }
+
+    fn segment_mut(&mut self, base: u64) -> Result<&mut Segment, Contradiction> {
+        let found = self
+            .segments
+            .iter_mut()
+            .rev()
+            .find(|segment| segment.base == base);
+        found.ok_or_else(|| format!("segment {base} is unknown"))
+    }
+}
+
+impl State {
+    pub(crate) fn topic(&self, name: &str) -> Option<(u32, &Topic)> {
+        let number = *self.names.get(name)?;
+        Some((number, self.topics.get(&number)?))
+    }
+
+    pub(crate) fn partition(&self, key: PartitionKey) -> Option<&Partition> {
+        self.topics
+            .get(&key.topic)?
+            .partitions
+            .get(key.partition as usize)
+    }
+
+    /// All partitions with their topic.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (PartitionKey, &Topic, &Partition)> {
+        self.topics.iter().flat_map(|(&topic, info)| {
+            let numbered = (0..).zip(&info.partitions);
+            numbered.map(move |(partition, state)| (PartitionKey { topic, partition }, info, state))
+        })
+    }
+
+    pub(crate) fn generation(&self, owner: &str, task: u32) -> u32 {
+        let owner = self.owners.get(owner);
+        owner
+            .and_then(|owner| owner.generations.get(&task))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    fn partition_mut(&mut self, key: PartitionKey) -> Result<&mut Partition, Contradiction> {
+        let topic = self.topics.get_mut(&key.topic);
+        topic
+            .and_then(|topic| topic.partitions.get_mut(key.partition as usize))
+            .ok_or_else(|| format!("topic {} partition {} is unknown", key.topic, key.partition))
+    }
+
+    fn owner_mut(&mut self, owner: &str) -> &mut Owner {
+        if !self.owners.contains_key(owner) {
+            self.owners.insert(owner.to_owned(), Owner::default());
+        }
+        self.owners
+            .get_mut(owner)
+            .unwrap_or_else(|| unreachable!("inserted above"))
+    }
+
+    fn group_mut(&mut self, group: &str) -> &mut Group {
+        if !self.groups.contains_key(group) {
+            self.groups.insert(group.to_owned(), Group::default());
+        }
+        self.groups
+            .get_mut(group)
+            .unwrap_or_else(|| unreachable!("inserted above"))
+    }
+
+    /// Makes one change. An error leaves the state as it was.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Result<(), Contradiction> {
+        self.stopped = false;
+        match entry {
+            Entry::Started { epoch, boot_id, os } => {
+                (self.epoch, self.os) = (*epoch, *os);
+                self.boot_id.clone_from(boot_id);
+            }
+            Entry::Stopped => self.stopped = true,
+            Entry::NextTopic { topic } => self.next_topic = *topic,
+            Entry::TopicCreated {
+                topic,
+                id,
+                name,
+                config,
+            } => {
+                self.create_topic(*topic, *id, name, config)?;
+            }
+            Entry::TopicChanged { topic, config } => {
+                let info = self.topics.get_mut(topic).ok_or("the topic is unknown")?;
+                let count = info.partitions.len().max(config.partitions as usize);
+                info.partitions.resize(count, Partition::default());
+                info.config = config.clone();
+            }
+            Entry::TopicDeleted { topic } => {
+                let info = self.topics.remove(topic).ok_or("the topic is unknown")?;
+                self.names.remove(&info.name);
+                for group in self.groups.values_mut() {
+                    group.offsets.retain(|key, _| key.topic != *topic);
+                }
+            }
+            Entry::SegmentCreated { .. }
+            | Entry::SegmentSealed { .. }
+            | Entry::SegmentDeleted { .. }
+            | Entry::StartMoved { .. }
+            | Entry::End { .. }
+            | Entry::Gap { .. } => self.apply_to_partition(entry)?,
+            _ => self.apply_to_owners(entry),
+        }
+        Ok(())
+    }
+
+    fn create_topic(
+        &mut self,
+        topic: u32,
+        id: Uuid,
+        name: &str,
+        config: &TopicConfig,
+    ) -> Result<(), Contradiction> {
+        if self.names.contains_key(name) || self.topics.contains_key(&topic) {
+            return Err(format!("topic {name} is created twice"));
+        }
+        let partitions = vec![Partition::default(); config.partitions as usize];
+        let info = Topic {
+            id,
+            name: name.to_owned(),
+            config: config.clone(),
+            partitions,
+        };
+        self.topics.insert(topic, info);
+        self.names.insert(name.to_owned(), topic);
+        self.next_topic = self.next_topic.max(topic + 1);
+        Ok(())
+    }
+
+    fn apply_to_partition(&mut self, entry: &Entry) -> Result<(), Contradiction> {
+        match *entry {
+            Entry::SegmentCreated { key, base } => {
+                let partition = self.partition_mut(key)?;
+                if base < partition.end || partition.active().is_some() {
+                    return Err(format!("segment {base} is created out of order"));
+                }
+                let timestamp_ms_max = i64::MIN;
+                let segment = Segment {
+                    base,
+                    end: base,
+                    length: 0,
+                    timestamp_ms_max,
+                    sealed: false,
+                };
+                partition.segments.push(segment);
+                partition.end = base;
+            }
+            Entry::SegmentSealed { key, base } => {
+                self.partition_mut(key)?.segment_mut(base)?.sealed = true;
+            }
+            Entry::SegmentDeleted { key, base } => {
+                self.partition_mut(key)?
+                    .segments
+                    .retain(|segment| segment.base != base);
+            }
+            Entry::StartMoved { key, start } => {
+                let partition = self.partition_mut(key)?;
+                partition.start = partition.start.max(start);
+                partition.end = partition.end.max(start);
+            }
+            Entry::End {
+                key,
+                base,
+                end,
+                length,
+                timestamp_ms_max,
+            } => {
+                let partition = self.partition_mut(key)?;
+                let segment = partition.segment_mut(base)?;
+                if end < segment.end || length < segment.length {
+                    return Err(format!("the end of segment {base} moves back to {end}"));
+                }
+                (segment.end, segment.length) = (end, length);
+                segment.timestamp_ms_max = timestamp_ms_max;
+                partition.end = partition.end.max(end);
+            }
+            Entry::Gap { key, to } => {
+                let partition = self.partition_mut(key)?;
+                partition.end = partition.end.max(to);
+            }
+            _ => unreachable!("apply() sends only entries about partitions here"),
+        }
+        Ok(())
+    }
+
+    fn apply_to_owners(&mut self, entry: &Entry) {
+        match entry {
+            Entry::StatePut { owner, key, value } => {
+                self.owner_mut(owner)
+                    .state
+                    .insert(key.clone(), value.clone());
+            }
+            Entry::StateDeleted { owner, key } => {
+                self.owner_mut(owner).state.remove(key);
+            }
+            Entry::GroupOffset { group, key, offset } => {
+                self.group_mut(group).offsets.insert(*key, *offset);
+            }
+            Entry::GroupOffsetDeleted { group, key } => {
+                self.group_mut(group).offsets.remove(key);
+            }
+            Entry::GroupGeneration { group, generation } => {
+                self.group_mut(group).generation = *generation;
+            }
+            Entry::TaskGeneration {
+                owner,
+                task,
+                generation,
+            } => {
+                self.owner_mut(owner).generations.insert(*task, *generation);
+            }
+            Entry::Registered {
+                registration,
+                configured_ms,
+            } => {
+                let info = RegistrationInfo {
+                    registration: registration.clone(),
+                    last_configured_ms: *configured_ms,
+                };
+                self.registrations.insert(registration.name.clone(), info);
+            }
+            Entry::Forgotten { name } => self.forget(name),
+            Entry::Renamed { old, new } => self.rename(old, new),
+            // A set's effects are the entries behind it; this one tells who did it.
+            _ => {}
+        }
+    }
+
+    /// Generations stay: a writer that is still open somewhere must never become current again.
+    fn forget(&mut self, name: &str) {
+        let registration = self.registrations.remove(name);
+        let group = registration
+            .as_ref()
+            .map_or(name, |info| info.registration.group_name());
+        let shared = self
+            .registrations
+            .values()
+            .any(|i| i.registration.group_name() == group);
+        if !shared && let Some(group) = self.groups.get_mut(group) {
+            group.offsets.clear();
+            group.generation += 1;
+        }
+        if let Some(owner) = self.owners.get_mut(name) {
+            owner.state.clear();
+        }
+    }
+
+    fn rename(&mut self, old: &str, new: &str) {
+        if let Some(owner) = self.owners.get_mut(old) {
+            let state = std::mem::take(&mut owner.state);
+            self.owner_mut(new).state = state;
+        }
+        if let Some(mut info) = self.registrations.remove(old) {
+            info.registration.name = new.to_owned();
+            self.registrations.insert(new.to_owned(), info);
+        }
+        if let Some(group) = self.groups.remove(old) {
+            self.groups.insert(new.to_owned(), group);
+        }
+    }
+
+    /// The entries that make this state out of nothing: the content of a snapshot.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let started = Entry::Started {
+            epoch: self.epoch,
+            boot_id: self.boot_id.clone(),
+            os: self.os,
+        };
+        let mut out = vec![started];
+        for (&topic, info) in &self.topics {
+            let (name, config) = (info.name.clone(), info.config.clone());
+            out.push(Entry::TopicCreated {
+                topic,
+                id: info.id,
+                name,
+                config,
+            });
+        }
+        out.push(Entry::NextTopic {
+            topic: self.next_topic,
+        });
+        for (key, _, partition) in self.partitions() {
+            partition.entries(key, &mut out);
+        }
+        for (name, owner) in &self.owners {
+            owner.entries(name, &mut out);
+        }
+        for (group, info) in &self.groups {
+            let (name, generation) = (group.clone(), info.generation);
+            out.push(Entry::GroupGeneration {
+                group: name,
+                generation,
+            });
+            out.extend(
+                info.offsets
+                    .iter()
+                    .map(|(&key, &offset)| Entry::GroupOffset {
+                        group: group.clone(),
+                        key,
+                        offset,
+                    }),
+            );
+        }
+        out.extend(self.registrations.values().map(|info| Entry::Registered {
+            registration: info.registration.clone(),
+            configured_ms: info.last_configured_ms,
+        }));
+        if self.stopped {
+            out.push(Entry::Stopped);
+        }
+        out
+    }
+}
+
+impl Partition {
+    fn entries(&self, key: PartitionKey, out: &mut Vec<Entry>) {
+        for segment in &self.segments {
+            let Segment {
+                base,
+                end,
+                length,
+                timestamp_ms_max,
+                sealed,
+            } = *segment;
+            out.push(Entry::SegmentCreated { key, base });
+            out.push(Entry::End {
+                key,
+                base,
+                end,
+                length,
+                timestamp_ms_max,
+            });
+            if sealed {
+                out.push(Entry::SegmentSealed { key, base });
+            }
+        }
+        out.push(Entry::StartMoved {
+            key,
+            start: self.start,
+        });
+        out.push(Entry::Gap { key, to: self.end });
+    }
+}
+
+impl Owner {
+    fn entries(&self, name: &str, out: &mut Vec<Entry>) {
+        for (&task, &generation) in &self.generations {
+            out.push(Entry::TaskGeneration {
+                owner: name.to_owned(),
+                task,
+                generation,
+            });
+        }
+        for (key, value) in &self.state {
+            let (owner, key, value) = (name.to_owned(), key.clone(), value.clone());
+            out.push(Entry::StatePut { owner, key, value });
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Comparing what the commit log lists with what lies in the directory: every listed segment is
+//! checked, tails that were never committed are cut, and files nobody knows are moved aside.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::append::ROUND_BYTES;
+use crate::recovery::{Dirs, Scene, Unproven};
+use crate::segment::{SegmentFile, Walk, damage, segment_base, segment_name};
+use crate::set::SET_BYTES_MAX;
+use crate::state::{Partition, Segment, State};
+use crate::{LogError, LogErrorKind};
+
+/// Most that can be appended and not yet committed: a round and a last set in each of stage 1,
+/// stage 2, stage 3 and the two queues between. More whole batches than that behind the committed
+/// end mean that the commit log has lost records.
+const IN_FLIGHT_BYTES: u64 = 5 * (ROUND_BYTES + SET_BYTES_MAX) as u64;
+const COPY_BYTES: usize = 1 << 20;
+
+/// Checks all segments, and unless `read_only` makes what is right durable and cuts the rest.
+pub(crate) fn segments(
+    scene: &mut Scene<'_>,
+    state: &State,
+    unproven: &Unproven,
+    read_only: bool,
+) -> Result<(), LogError> {
+    let mut known = Dirs::new();
+    let mut changed = Dirs::new();
+    for (key, topic, partition) in state.partitions() {
+        let dir = scene.layout.partition(&topic.name, key.partition);
+        if partition.segments.is_empty() && !read_only {
+            make_dir(scene, &dir)?;
+        }
+        known.insert(dir.clone());
+        let mut sound = true;
+        for segment in &partition.segments {
+            let path = dir.join(segment_name(segment.base));
+            let from = unproven.get(&(key, segment.base)).copied();
+            let check = Check {
+                path,
+                segment,
+                from,
+                clean: state.stopped,
+                os: state.os,
+            };
+            if let Err(error) = check.run(scene, read_only) {
+                // A sync that fails, or no space, is not this segment's fault: nothing opens.
+                if matches!(error.kind(), LogErrorKind::Failed | LogErrorKind::Transient) {
+                    return Err(error);
+                }
+                let why = format!("{} partition {}: {error}", topic.name, key.partition);
+                scene.recovery.damage.push(why.clone());
+                scene.partition_damage.entry(key).or_insert(why);
+                sound = false;
+            }
+            if from.is_some() {
+                changed.insert(dir.clone());
+            }
+        }
+        if sound && !read_only && unlisted(scene, partition, &dir, state.os)? {
+            changed.insert(dir);
+        }
+    }
+    if read_only {
+        return Ok(());
+    }
+    strange_dirs(scene, &known)?;
+    if !unproven.is_empty() {
+        changed.insert(scene.layout.topics());
+    }
+    for dir in &changed {
+        let synced = scene.storage.sync_dir(dir);
+        synced.map_err(|error| LogError::io("sync", dir, error))?;
+    }
+    Ok(())
+}
+
+fn make_dir(scene: &Scene<'_>, dir: &Path) -> Result<(), LogError> {
+    scene
+        .storage
+        .create_dir(dir)
+        .map_err(|error| LogError::io("create", dir, error))
+}
+
+/// The check of one listed segment.
+struct Check<'a> {
+    path: PathBuf,
+    segment: &'a Segment,
+    /// From here on nothing proves that the bytes are on the disk.
+    from: Option<u64>,
+    /// The log ended cleanly, so content is left for readers to check.
+    clean: bool,
+    os: bool,
+}
+
+impl Check<'_> {
+    fn run(&self, scene: &mut Scene<'_>, read_only: bool) -> Result<(), LogError> {
+        let Segment {
+            base,
+            end,
+            length,
+            sealed,
+            ..
+        } = *self.segment;
+        let file = match scene.storage.open(&self.path, !read_only) {
+            Ok(file) => file,
+            Err(error) => {
+                return Err(damage(
+                    &self.path,
+                    0,
+                    base,
+                    &format!("cannot open: {error}"),
+                ));
+            }
+        };
+        let file = SegmentFile::new(file, self.path.clone(), base);
+        let size = file
+            .file
+            .size()
+            .map_err(|error| LogError::io("look at", &self.path, error))?;
+        let cut_allowed = !sealed || self.from.is_some();
+        if size < length || (size > length && !cut_allowed) {
+            let why = format!("the file has {size} bytes instead of {length}");
+            return Err(damage(&self.path, size.min(length), end, &why));
+        }
+        if cut_allowed && !self.clean {
+            let mut walk = Walk::new(&file, 0, base, length);
+            while walk.batch()?.is_some() {}
+            if walk.offset != end {
+                return Err(damage(
+                    &self.path,
+                    length,
+                    walk.offset,
+                    "records are missing",
+                ));
+            }
+        }
+        if read_only {
+            return Ok(());
+        }
+        if let Some(from) = self.from {
+            self.write_again(&file, from)?;
+        }
+        if size > length {
+            self.cut(scene, &file, size)?;
+        }
+        if self.from.is_some() || size > length {
+            let synced = file.file.sync();
+            synced.map_err(|error| LogError::io("sync", &self.path, error).into_failed())?;
+        }
+        Ok(())
+    }
+
+    /// Dirties the bytes again, so that the sync behind it really writes them: after a failed sync
+    /// the system may hold bytes that it takes for written and the disk never got.
+    fn write_again(&self, file: &SegmentFile, from: u64) -> Result<(), LogError> {
+        let io = |error| LogError::io("write again", &self.path, error);
+        let mut at = from;
+        let mut bytes = Vec::new();
+        while at < self.segment.length {
+            let length = COPY_BYTES.min((self.segment.length - at) as usize);
+            bytes.clear();
+            file.file.read_at(at, length, &mut bytes).map_err(io)?;
+            file.file.write_at(at, &[&bytes]).map_err(io)?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    fn cut(&self, scene: &mut Scene<'_>, file: &SegmentFile, size: u64) -> Result<(), LogError> {
+        let Segment { end, length, .. } = *self.segment;
+        let (batches, bytes) = whole_batches(file, length, end, size);
+        if bytes > IN_FLIGHT_BYTES && !self.os {
+            let why = format!(
+                "{bytes} bytes of whole batches stand behind the committed end: the \
+                               commit log has lost records"
+            );
+            return Err(damage(&self.path, length, end, &why));
+        }
+        if batches > 0 {
+            scene.recovery.cuts.push(format!(
+                "{}: cut at byte {length}, offset {end}: {batches} whole batches ({bytes} bytes) \
+                 were written but never committed",
+                self.path.display()
+            ));
+        }
+        file.file
+            .set_len(length)
+            .map_err(|error| LogError::io("cut", &self.path, error))
+    }
+}
+
+/// Whole batches behind the committed end, and their bytes.
+fn whole_batches(file: &SegmentFile, position: u64, offset: u64, size: u64) -> (u64, u64) {
+    let mut walk = Walk::new(file, position, offset, size);
+    let mut batches = 0;
+    while let Ok(Some(_)) = walk.batch() {
+        batches += 1;
+    }
+    (batches, walk.position - position)
+}
+
+/// Files in a partition's directory that the commit log does not list. True if any was removed.
+fn unlisted(
+    scene: &mut Scene<'_>,
+    partition: &Partition,
+    dir: &Path,
+    os: bool,
+) -> Result<bool, LogError> {
+    let entries = scene.storage.list(dir);
+    let entries = entries.map_err(|error| LogError::io("list", dir, error))?;
+    let mut removed = false;
+    for entry in entries {
+        let path = dir.join(&entry.name);
+        let index_of = entry
+            .name
+            .strip_suffix(".index")
+            .map(|stem| format!("{stem}.log"));
+        let base = segment_base(index_of.as_deref().unwrap_or(&entry.name));
+        let listed = base.is_some_and(|base| partition.segments.iter().any(|s| s.base == base));
+        if listed && !entry.is_dir {
+            continue;
+        }
+        match base.filter(|_| !entry.is_dir) {
+            Some(_) if index_of.is_some() => {}
+            Some(base) if base < partition.start => {
+                let name = path.display();
+                scene
+                    .recovery
+                    .notes
+                    .push(format!("{name}: removed, retention had dropped it"));
+            }
+            Some(base) if base >= partition.end => {
+                uncommitted(scene, &path, base, os)?;
+            }
+            _ => {
+                stray_noted(scene, &path)?;
+                removed = true;
+                continue;
+            }
+        }
+        let gone = scene.storage.remove(&path);
+        gone.map_err(|error| LogError::io("remove", &path, error))?;
+        removed = true;
+    }
+    Ok(removed)
+}
+
+/// A segment that was begun and never committed: a tail in the shape of a file.
+fn uncommitted(scene: &mut Scene<'_>, path: &Path, base: u64, os: bool) -> Result<(), LogError> {
+    let io = |error| LogError::io("open", path, error);
+    let file = SegmentFile::new(
+        scene.storage.open(path, false).map_err(io)?,
+        path.into(),
+        base,
+    );
+    let size = file.file.size().map_err(io)?;
+    let (batches, bytes) = whole_batches(&file, 0, base, size);
+    if bytes > IN_FLIGHT_BYTES && !os {
+        return Err(damage(
+            path,
+            0,
+            base,
+            "the segment holds more than was ever in flight but is \
+                                          not in the commit log, which has lost records",
+        ));
+    }
+    if batches > 0 {
+        scene.recovery.cuts.push(format!(
+            "{}: removed: {batches} whole batches ({bytes} bytes) were written but never committed",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn strange_dirs(scene: &mut Scene<'_>, known: &Dirs) -> Result<(), LogError> {
+    let topics = scene.layout.topics();
+    let entries = scene.storage.list(&topics);
+    for entry in entries.map_err(|error| LogError::io("list", &topics, error))? {
+        let path = topics.join(&entry.name);
+        // An empty one is a topic whose creation was cut short, or whose deletion was finished.
+        if !known.contains(&path) && scene.storage.remove_dir(&path).is_err() {
+            stray_noted(scene, &path)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn stray_noted(scene: &mut Scene<'_>, path: &Path) -> Result<(), LogError> {
+    let to = stray(scene, path)?;
+    let text = format!(
+        "{}: not known to the log; moved to {}",
+        path.display(),
+        to.display()
+    );
+    scene.recovery.strays.push(text);
+    Ok(())
+}
+
+/// Moves a file or directory out of the way, to a name of its own.
+fn stray(scene: &Scene<'_>, path: &Path) -> Result<PathBuf, LogError> {
+    let dir = scene.layout.dir.join("stray");
+    make_dir(scene, &dir)?;
+    let taken = scene
+        .storage
+        .list(&dir)
+        .map_err(|error| LogError::io("list", &dir, error))?;
+    let parts: Vec<_> = path
+        .strip_prefix(&scene.layout.dir)
+        .unwrap_or(path)
+        .iter()
+        .collect();
+    let name = parts
+        .iter()
+        .map(|part| part.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("-");
+    let free = (0..).map(|n| {
+        if n == 0 {
+            name.clone()
+        } else {
+            format!("{name}.{n}")
+        }
+    });
+    let free = free
+        .take(taken.len() + 1)
+        .find(|name| taken.iter().all(|e| e.name != *name));
+    let to = dir.join(free.unwrap_or(name));
+    scene
+        .storage
+        .rename(path, &to)
+        .map_err(|error| LogError::io("move", path, error))?;
+    Ok(to)
+}
+
+/// Shared by recovery and `verify`: opens a segment for reading only.
+pub(crate) fn open_for_reading(
+    storage: &dyn crate::storage::Storage,
+    path: &Path,
+    base: u64,
+) -> Result<Arc<SegmentFile>, LogError> {
+    let file = storage.open(path, false);
+    let file = file.map_err(|error| damage(path, 0, base, &format!("cannot open: {error}")))?;
+    Ok(SegmentFile::new(file, path.to_owned(), base))
+}

@@ -1,0 +1,577 @@
+//! The simulated disk. Each file and each directory has what a process sees and what would be
+//! there after a power cut: of what was not synced, a power cut keeps any subset of 512-byte
+//! sectors, of sizes and of names, chosen by the seed. A sync that fails forgets what was dirty,
+//! as Linux does, so that a second one succeeds without writing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Component, Path};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::storage::{DirEntry, File, Lock, Storage};
+
+const SECTOR: usize = 512;
+const ROOT: usize = 0;
+
+/// A small deterministic generator of random numbers (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.number() % bound
+    }
+
+    /// True once in `n`.
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// What goes wrong at a chosen operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// From then on every operation fails, as for a process that is being killed.
+    Stop,
+    /// The next sync fails, once.
+    SyncError,
+    /// The disk is full, and writes that need space are cut short, until [`SimDisk::free_space`].
+    Full,
+}
+
+/// A disk in memory. Clones share it.
+#[derive(Clone)]
+pub struct SimDisk {
+    world: Arc<Mutex<World>>,
+}
+
+struct World {
+    random: Random,
+    files: Vec<Node>,
+    dirs: Vec<Dir>,
+    boot: u64,
+    operations: u64,
+    plan: Option<(u64, Fault)>,
+    stopped: bool,
+    full: bool,
+    sync_fails: bool,
+    locked: bool,
+}
+
+#[derive(Default)]
+struct Node {
+    seen: Vec<u8>,
+    durable: Vec<u8>,
+    dirty: BTreeSet<usize>,
+}
+
+#[derive(Default)]
+struct Dir {
+    seen: BTreeMap<String, Target>,
+    durable: BTreeMap<String, Target>,
+    pending: Vec<NameChange>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Target {
+    File(usize),
+    Dir(usize),
+}
+
+#[derive(Clone)]
+enum NameChange {
+    Put(String, Target),
+    Remove(String),
+    Rename(String, String, Target),
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, Target>) {
+        match self {
+            Self::Put(name, target) => {
+                names.insert(name.clone(), *target);
+            }
+            Self::Remove(name) => {
+                names.remove(name);
+            }
+            Self::Rename(from, to, target) => {
+                names.remove(from);
+                names.insert(to.clone(), *target);
+            }
+        }
+    }
+}
+
+impl SimDisk {
+    pub fn new(seed: u64) -> Self {
+        let world = World {
+            random: Random::new(seed),
+            files: Vec::new(),
+            dirs: vec![Dir::default()],
+            boot: 1,
+            operations: 0,
+            plan: None,
+            stopped: false,
+            full: false,
+            sync_fails: false,
+            locked: false,
+        };
+        Self {
+            world: Arc::new(Mutex::new(world)),
+        }
+    }
+
+    /// Lets `fault` happen `after` so many more operations.
+    pub fn plan(&self, after: u64, fault: Fault) {
+        let mut world = self.world();
+        world.plan = Some((world.operations + after, fault));
+    }
+
+    pub fn free_space(&self) {
+        self.world().full = false;
+    }
+
+    /// Forgets a planned fault that has not happened yet.
+    pub fn calm(&self) {
+        let mut world = self.world();
+        (world.plan, world.full, world.sync_fails) = (None, false, false);
+    }
+
+    /// Whether a planned [`Fault::Stop`] has happened.
+    pub fn is_stopped(&self) -> bool {
+        self.world().stopped
+    }
+
+    /// The process is gone; what it wrote is still there. Drop the log first.
+    pub fn kill(&self) {
+        self.world().restart();
+    }
+
+    /// The machine is gone: of what was not synced any part may be. Drop the log first.
+    pub fn cut_power(&self) {
+        let mut world = self.world();
+        world.restart();
+        world.boot += 1;
+        let World {
+            random,
+            files,
+            dirs,
+            ..
+        } = &mut *world;
+        for file in files {
+            file.cut_power(random);
+        }
+        for dir in dirs {
+            let mut names = std::mem::take(&mut dir.durable);
+            for change in dir.pending.drain(..) {
+                if random.one_in(2) {
+                    change.apply(&mut names);
+                }
+            }
+            dir.seen.clone_from(&names);
+            dir.durable = names;
+        }
+    }
+
+    /// Changes a file from outside, durably.
+    pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let mut world = self.world();
+        let Some(Target::File(number)) = world.find(path)? else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let file = &mut world.files[number];
+        change(&mut file.seen);
+        file.durable.clone_from(&file.seen);
+        file.dirty.clear();
+        Ok(())
+    }
+
+    /// An independent copy of everything as it is seen now.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new(1);
+        let world = self.world();
+        let mut into = copy.world();
+        into.boot = world.boot;
+        into.files = world
+            .files
+            .iter()
+            .map(|file| Node::settled(&file.seen))
+            .collect();
+        into.dirs = world
+            .dirs
+            .iter()
+            .map(|dir| Dir::settled(&dir.seen))
+            .collect();
+        drop(into);
+        copy
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_file(&self, number: usize) -> Box<dyn File> {
+        Box::new(SimFile {
+            disk: self.clone(),
+            number,
+        })
+    }
+}
+
+impl Node {
+    fn settled(bytes: &[u8]) -> Self {
+        Self {
+            seen: bytes.to_vec(),
+            durable: bytes.to_vec(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
+    fn cut_power(&mut self, random: &mut Random) {
+        if self.seen.len() != self.durable.len() && random.one_in(2) {
+            let (short, long) = (
+                self.seen.len().min(self.durable.len()),
+                self.seen.len().max(self.durable.len()),
+            );
+            let sectors = (long - short).div_ceil(SECTOR) as u64;
+            let length = short + SECTOR * random.below(sectors + 1) as usize;
+            self.durable.resize(length.min(long), 0);
+        }
+        for sector in std::mem::take(&mut self.dirty) {
+            if random.one_in(2) {
+                self.persist(sector);
+            }
+        }
+        self.seen.clone_from(&self.durable);
+    }
+
+    /// What the process sees of a sector becomes durable.
+    fn persist(&mut self, sector: usize) {
+        let from = sector * SECTOR;
+        let to = (from + SECTOR).min(self.seen.len());
+        if from < to {
+            if self.durable.len() < to {
+                self.durable.resize(to, 0);
+            }
+            self.durable[from..to].copy_from_slice(&self.seen[from..to]);
+        }
+    }
+
+    fn touch(&mut self, from: usize, to: usize) {
+        self.dirty.extend(from / SECTOR..to.div_ceil(SECTOR));
+    }
+}
+
+impl Dir {
+    fn settled(names: &BTreeMap<String, Target>) -> Self {
+        Self {
+            seen: names.clone(),
+            durable: names.clone(),
+            pending: Vec::new(),
+        }
+    }
+
+    fn change(&mut self, change: NameChange) {
+        change.apply(&mut self.seen);
+        self.pending.push(change);
+    }
+}
+
+impl World {
+    fn restart(&mut self) {
+        (self.stopped, self.full, self.sync_fails, self.locked) = (false, false, false, false);
+        self.plan = None;
+    }
+
+    /// Counts an operation and lets a planned fault happen.
+    fn operate(&mut self) -> io::Result<()> {
+        self.operations += 1;
+        if let Some((at, fault)) = self.plan
+            && self.operations >= at
+        {
+            self.plan = None;
+            match fault {
+                Fault::Stop => self.stopped = true,
+                Fault::SyncError => self.sync_fails = true,
+                Fault::Full => self.full = true,
+            }
+        }
+        if self.stopped {
+            Err(io::Error::other("the process was stopped"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn need_space(&self) -> io::Result<()> {
+        if self.full {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn find(&self, path: &Path) -> io::Result<Option<Target>> {
+        let mut at = Target::Dir(ROOT);
+        for component in path.components() {
+            let Component::Normal(name) = component else {
+                continue;
+            };
+            let Target::Dir(dir) = at else {
+                return Err(io::ErrorKind::NotADirectory.into());
+            };
+            match self.dirs[dir].seen.get(&*name.to_string_lossy()) {
+                Some(target) => at = *target,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    fn dir(&self, path: &Path) -> io::Result<usize> {
+        match self.find(path)? {
+            Some(Target::Dir(dir)) => Ok(dir),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn parent(&self, path: &Path) -> io::Result<(usize, String)> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let parent = self.dir(path.parent().unwrap_or(Path::new("")))?;
+        Ok((parent, name.to_string_lossy().into_owned()))
+    }
+
+    fn sync(&mut self) -> io::Result<bool> {
+        self.operate()?;
+        Ok(std::mem::take(&mut self.sync_fails))
+    }
+}
+
+impl Storage for SimDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.operate()?;
+        if let Some(target) = world.find(path)? {
+            let is_dir = matches!(target, Target::Dir(_));
+            return if is_dir {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::AlreadyExists.into())
+            };
+        }
+        let (parent, name) = world.parent(path)?;
+        let number = world.dirs.len();
+        world.dirs.push(Dir::default());
+        world.dirs[parent].change(NameChange::Put(name, Target::Dir(number)));
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut world = self.world();
+        world.operate()?;
+        let names = &world.dirs[world.dir(path)?].seen;
+        let entries = names.iter().map(|(name, target)| DirEntry {
+            name: name.clone(),
+            is_dir: matches!(target, Target::Dir(_)),
+        });
+        Ok(entries.collect())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let mut world = self.world();
+        world.operate()?;
+        world.need_space()?;
+        if world.find(path)?.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let (parent, name) = world.parent(path)?;
+        let number = world.files.len();
+        world.files.push(Node::default());
+        world.dirs[parent].change(NameChange::Put(name, Target::File(number)));
+        Ok(self.open_file(number))
+    }
+
+    fn open(&self, path: &Path, _write: bool) -> io::Result<Box<dyn File>> {
+        let mut world = self.world();
+        world.operate()?;
+        match world.find(path)? {
+            Some(Target::File(number)) => Ok(self.open_file(number)),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.operate()?;
+        let target = world.find(from)?.ok_or(io::ErrorKind::NotFound)?;
+        let ((old, old_name), (new, new_name)) = (world.parent(from)?, world.parent(to)?);
+        if old == new {
+            world.dirs[old].change(NameChange::Rename(old_name, new_name, target));
+        } else {
+            world.dirs[old].change(NameChange::Remove(old_name));
+            world.dirs[new].change(NameChange::Put(new_name, target));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.operate()?;
+        let Some(Target::File(_)) = world.find(path)? else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let (parent, name) = world.parent(path)?;
+        world.dirs[parent].change(NameChange::Remove(name));
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.operate()?;
+        let dir = world.dir(path)?;
+        if !world.dirs[dir].seen.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let (parent, name) = world.parent(path)?;
+        world.dirs[parent].change(NameChange::Remove(name));
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        let fails = world.sync()?;
+        let dir = world.dir(path)?;
+        let dir = &mut world.dirs[dir];
+        if fails {
+            // What was pending is neither durable nor will be.
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        dir.pending.clear();
+        dir.durable = dir.seen.clone();
+        Ok(())
+    }
+
+    fn lock(&self, _path: &Path, text: &str) -> io::Result<Result<Box<dyn Lock>, String>> {
+        let mut world = self.world();
+        world.operate()?;
+        if world.locked {
+            return Ok(Err(text.to_owned()));
+        }
+        world.locked = true;
+        Ok(Ok(Box::new(SimLock(self.clone()))))
+    }
+
+    fn boot_id(&self) -> io::Result<String> {
+        Ok(format!("boot {}", self.world().boot))
+    }
+}
+
+struct SimLock(SimDisk);
+
+impl Lock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.0.world().locked = false;
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    number: usize,
+}
+
+impl File for SimFile {
+    fn read_at(&self, at: u64, length: usize, into: &mut Vec<u8>) -> io::Result<usize> {
+        let mut world = self.disk.world();
+        world.operate()?;
+        let bytes = &world.files[self.number].seen;
+        let from = (at as usize).min(bytes.len());
+        let to = (from + length).min(bytes.len());
+        into.extend_from_slice(&bytes[from..to]);
+        Ok(to - from)
+    }
+
+    fn write_at(&self, at: u64, parts: &[&[u8]]) -> io::Result<()> {
+        let mut world = self.disk.world();
+        let mut bytes = parts.concat();
+        // A process may die, and a disk fill up, in the middle of a write, between two sectors.
+        let before = world.stopped;
+        let result = world.operate();
+        let start = at as usize;
+        let beyond = start + bytes.len() > world.files[self.number].seen.len();
+        let result = result.and_then(|()| if beyond { world.need_space() } else { Ok(()) });
+        if result.is_err() {
+            let keep = world.random.below(bytes.len() as u64 / SECTOR as u64 + 1) as usize;
+            let end = (start / SECTOR + keep) * SECTOR;
+            bytes.truncate(if before { 0 } else { end.saturating_sub(start) });
+        }
+        let file = &mut world.files[self.number];
+        let end = start + bytes.len();
+        if !bytes.is_empty() {
+            if file.seen.len() < end {
+                file.seen.resize(end, 0);
+            }
+            file.seen[start..end].copy_from_slice(&bytes);
+            file.touch(start, end);
+        }
+        result
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        let mut world = self.disk.world();
+        world.operate()?;
+        world.need_space()?;
+        let file = &mut world.files[self.number];
+        if file.seen.len() < length as usize {
+            file.seen.resize(length as usize, 0);
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut world = self.disk.world();
+        world.operate()?;
+        let file = &mut world.files[self.number];
+        let (before, length) = (file.seen.len(), length as usize);
+        file.seen.resize(length, 0);
+        file.touch(before.min(length), before.max(length));
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        let mut world = self.disk.world();
+        world.operate()?;
+        Ok(world.files[self.number].seen.len() as u64)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut world = self.disk.world();
+        let fails = world.sync()?;
+        let file = &mut world.files[self.number];
+        let dirty = std::mem::take(&mut file.dirty);
+        if fails {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        let length = file.seen.len();
+        file.durable.resize(length, 0);
+        for sector in dirty {
+            file.persist(sector);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! Topics and partitions as callers see them.
+
+use std::fmt;
+use uuid::Uuid;
+
+use crate::LogError;
+
+/// Partitions a topic may have.
+pub const PARTITIONS_MAX: u32 = 4096;
+
+/// Identity of a log: made once, written into everything a sink stores outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogId(pub Uuid);
+
+/// Incarnation of a topic: a topic deleted and created again under the same name has another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicId(pub Uuid);
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What may be dropped from the front of a partition once every registered sink has passed it.
+/// Both `None`: nothing ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Whole segments whose newest record is older than this, in milliseconds.
+    pub time_ms: Option<u64>,
+    /// Whole segments while the partition holds more than this many bytes without them.
+    pub bytes: Option<u64>,
+}
+
+/// What a topic is told to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// Number of partitions: at least 1, may grow, never shrinks.
+    pub partitions: u32,
+    /// A word for those who read the records; opaque here, cannot change.
+    pub format: String,
+    pub retention: Retention,
+}
+
+/// What a topic is.
+#[derive(Debug, Clone)]
+pub struct TopicInfo {
+    pub name: String,
+    pub id: TopicId,
+    pub config: TopicConfig,
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// What a partition holds.
+#[derive(Debug, Clone)]
+pub struct PartitionInfo {
+    pub partition: u32,
+    /// Offset of the first record still held.
+    pub start_offset: u64,
+    /// Behind the last durable record: what readers `to` [`crate::ReadTo::Durable`] see.
+    pub end_offset: u64,
+    /// Behind the last committed record; the same in `fsync` mode.
+    pub committed_offset: u64,
+    /// Bytes of committed batches.
+    pub bytes: u64,
+    pub segments: usize,
+    /// Largest timestamp in the oldest and in the newest segment, milliseconds since 1970.
+    pub first_timestamp_ms: Option<i64>,
+    pub last_timestamp_ms: Option<i64>,
+    /// Why the partition has stopped, with file, byte and offset.
+    pub damage: Option<String>,
+}
+
+/// A partition by the number of its topic, which is never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PartitionKey {
+    pub topic: u32,
+    pub partition: u32,
+}
+
+pub(crate) fn check_topic(name: &str, config: &TopicConfig) -> Result<(), LogError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 200 || matches!(name, "." | "..") || !name.chars().all(legal)
+    {
+        return Err(LogError::invalid(format!(
+            "topic name {name:?} is not allowed: use 1 to 200 letters, digits, '.', '_' and '-'"
+        )));
+    }
+    if config.partitions == 0 || config.partitions > PARTITIONS_MAX {
+        return Err(LogError::invalid(format!(
+            "topic {name} cannot have {} partitions: use 1 to {PARTITIONS_MAX}",
+            config.partitions
+        )));
+    }
+    Ok(())
+}

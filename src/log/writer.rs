@@ -1,0 +1,62 @@
+//! The one writer of a task.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::log::Inner;
+use crate::round::{Request, SetFrom};
+use crate::set::{AppendSet, Done};
+
+/// Submits the append sets of one task. A refused set refuses all later ones: open a new writer,
+/// and go on from what is stored.
+pub struct Writer {
+    log: Arc<Inner>,
+    owner: Arc<str>,
+    task: u32,
+    generation: u32,
+    /// Number of the last set, held while a set is handed over so that numbers arrive in order.
+    number: Mutex<u64>,
+}
+
+impl Writer {
+    pub(crate) fn new(log: Arc<Inner>, owner: Arc<str>, task: u32, generation: u32) -> Self {
+        Self {
+            log,
+            owner,
+            task,
+            generation,
+            number: Mutex::new(0),
+        }
+    }
+
+    /// Raised by each opening of the task's writer.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Hands a set over and returns at once. `done` is called from a thread of the log, for all
+    /// sets in the order they were submitted (but see [`AppendSet::until`]), once the set is
+    /// durable, committed in `os` mode, or has failed. After `Failed` it is unknown whether the
+    /// set was written. How many sets are in flight, and so their memory, is the caller's to
+    /// bound.
+    pub fn submit(&self, set: AppendSet, done: Done) {
+        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        *number += 1;
+        let from = SetFrom {
+            owner: Arc::clone(&self.owner),
+            task: self.task,
+            generation: self.generation,
+            number: *number,
+        };
+        self.log.send(Request::Set { from, set, done });
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Writer({} task {} generation {})",
+            self.owner, self.task, self.generation
+        )
+    }
+}

@@ -1,0 +1,251 @@
+//! What only all files together show: names that collide, topics that nobody fills, formats that
+//! do not agree.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use towpath_sdk::Template;
+use towpath_sdk::config::{Format, Problem, Problems, Span, nearest};
+use towpath_sdk::printable;
+
+use crate::document::Draft;
+use crate::load::Surroundings;
+use crate::options::TopicSelector;
+use crate::pipeline::{Sink, Source, Topic};
+
+/// All files that were read.
+pub(crate) struct Together<'a> {
+    pub drafts: &'a [Draft],
+    /// Whether that are all; otherwise what is missing may stand in the others.
+    pub complete: bool,
+    pub surroundings: &'a Surroundings<'a>,
+}
+
+impl Together<'_> {
+    /// Reports what does not go together; every topic that is known by name.
+    pub fn check(
+        &self,
+        problems: &mut Problems,
+        warnings: &mut Problems,
+    ) -> BTreeMap<String, Topic> {
+        self.check_names(problems);
+        let topics = self.topics(problems);
+        self.check_formats(&topics, problems);
+        self.check_reads(&topics, problems, warnings);
+        self.check_sinks(&topics, problems);
+        self.check_tasks(warnings);
+        topics
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.drafts.iter().flat_map(|draft| &draft.pipeline.sources)
+    }
+
+    fn sinks(&self) -> impl Iterator<Item = &Sink> {
+        self.drafts.iter().flat_map(|draft| &draft.pipeline.sinks)
+    }
+
+    /// Names of pipelines, and of connectors over all pipelines, stand for one thing each.
+    fn check_names(&self, problems: &mut Problems) {
+        let mut pipelines: HashMap<&str, Span> = HashMap::new();
+        for draft in self.drafts {
+            let pipeline = &draft.pipeline;
+            if pipeline.name.is_empty() {
+                continue; // It is wrong in itself.
+            }
+            if let Some(first) = pipelines.insert(&pipeline.name, pipeline.span) {
+                let message = format!("a second pipeline named `{}`", printable(&pipeline.name));
+                let problem = Problem::new(pipeline.span, message).related(first, "the first");
+                problems.push(problem.help("give one of them another `name:`"));
+            }
+        }
+        let mut connectors: HashMap<&str, Span> = HashMap::new();
+        let all = self.sources().map(|source| &source.connector);
+        for connector in all.chain(self.sinks().map(|sink| &sink.connector)) {
+            if let Some(first) = connectors.insert(&connector.full_name, connector.span) {
+                let message = format!("a second connector named `{}`", connector.full_name);
+                let problem = Problem::new(connector.span, message).related(first, "the first");
+                problems.push(problem.help("a source and a sink need different names, too"));
+            }
+        }
+    }
+
+    /// Every topic that is declared or written under a constant name.
+    fn topics(&self, problems: &mut Problems) -> BTreeMap<String, Topic> {
+        let mut topics: BTreeMap<String, Topic> = BTreeMap::new();
+        for topic in self.drafts.iter().flat_map(|draft| &draft.pipeline.topics) {
+            if let Some(first) = topics.get(&topic.name) {
+                let message = format!("the topic `{}` is declared twice", topic.name);
+                let problem = Problem::new(topic.span, message).related(first.span, "first here");
+                problems.push(problem.help("all pipelines can use it; declare it once"));
+            } else {
+                topics.insert(topic.name.clone(), topic.clone());
+            }
+        }
+        for source in self.sources() {
+            if let Some(name) = source.constant_topic() {
+                topics
+                    .entry(name.to_owned())
+                    .or_insert_with(|| undeclared(name));
+            }
+        }
+        for topic in topics.values_mut() {
+            let name = Some(&*topic.name);
+            let writer = self
+                .sources()
+                .find(|source| source.constant_topic() == name);
+            let writer = writer.or_else(|| {
+                self.sources()
+                    .find(|source| may_write(&source.topic, &topic.name))
+            });
+            let written = writer.map(|source| source.config.format());
+            topic.format = topic.format.or(written).or(Some(Format::Text));
+        }
+        topics
+    }
+
+    /// Everything written to a topic has the topic's format.
+    fn check_formats(&self, topics: &BTreeMap<String, Topic>, problems: &mut Problems) {
+        let declared = self.drafts.iter().flat_map(|draft| &draft.pipeline.topics);
+        let declared_formats: HashSet<&str> = declared
+            .filter(|topic| topic.format.is_some())
+            .map(|topic| &*topic.name)
+            .collect();
+        let mut first_writers: HashMap<&str, &Source> = HashMap::new();
+        for source in self.sources() {
+            let Some(name) = source.constant_topic() else {
+                continue;
+            };
+            let written = source.config.format();
+            let Some(topic) = topics.get(name) else {
+                continue;
+            };
+            let first = *first_writers.entry(name).or_insert(source);
+            let Some(format) = topic.format.filter(|format| *format != written) else {
+                continue;
+            };
+            let source_name = &source.connector.name;
+            let (written, format) = (written.as_str(), format.as_str());
+            problems.push(if !declared_formats.contains(name) {
+                let first_name = &first.connector.name;
+                let message = format!("`{source_name}` writes {written} to `{name}`, but `{first_name}` writes {format}");
+                Problem::new(source.topic_span, message)
+                    .related(first.topic_span, format!("`{first_name}` writes {format}"))
+                    .help("let them write the same format, or to different topics")
+            } else {
+                let message = format!("`{source_name}` writes {written} to `{name}`, whose values are {format}");
+                Problem::new(source.topic_span, message)
+                    .related(topic.span, "declared here")
+                    .help(format!("declare the topic with `format: {written}`, or let the source write {format}"))
+            });
+        }
+    }
+
+    /// Every topic that is read is one that somebody fills.
+    fn check_reads(
+        &self,
+        topics: &BTreeMap<String, Topic>,
+        problems: &mut Problems,
+        warnings: &mut Problems,
+    ) {
+        let writes = || self.drafts.iter().flat_map(|draft| &draft.writes);
+        let all_known = self.complete && writes().all(Option::is_some);
+        if !all_known {
+            return;
+        }
+        let existing = self.surroundings.existing_topics;
+        let constant = writes().flatten().filter(|topic| topic.is_constant());
+        let written: Vec<&str> = constant.map(Template::literal_prefix).collect();
+        let names = || {
+            let known = topics.keys().chain(existing.keys()).map(String::as_str);
+            let declared = self.drafts.iter().flat_map(|draft| &draft.declares);
+            known
+                .chain(written.iter().copied())
+                .chain(declared.map(String::as_str))
+        };
+        for (selector, span) in self.drafts.iter().flat_map(|draft| &draft.reads) {
+            let some_template = |name: &str| writes().flatten().any(|topic| may_write(topic, name));
+            match selector {
+                TopicSelector::Name(name) if names().any(|known| known == name) => {}
+                TopicSelector::Name(name) if some_template(name) => {}
+                TopicSelector::Name(name) => {
+                    let message =
+                        format!("nothing writes the topic `{name}`, and it is not declared");
+                    let problem = Problem::new(*span, message);
+                    problems.push(match nearest(name, names()) {
+                        Some(near) => problem.help(format!("did you mean `{near}`?")),
+                        None => problem.help(format!(
+                            "if `produce` or another pipeline fills it, declare it: `topics: {{ {name}: {{}} }}`"
+                        )),
+                    });
+                }
+                TopicSelector::Pattern(_) if names().any(|known| selector.matches(known)) => {}
+                TopicSelector::Pattern(_) => {
+                    let message = "no topic matches this pattern yet";
+                    warnings.push(Problem::new(*span, message));
+                }
+            }
+        }
+    }
+
+    /// More tasks than the connector has use for.
+    fn check_tasks(&self, warnings: &mut Problems) {
+        let sources = self
+            .sources()
+            .map(|source| (&source.connector, source.config.tasks_max()));
+        let sinks = self
+            .sinks()
+            .map(|sink| (&sink.connector, sink.config.tasks_max()));
+        for (connector, tasks_max) in sources.chain(sinks) {
+            if connector.tasks.get() > tasks_max {
+                let message = format!("{} tasks, but it has use for {tasks_max}", connector.tasks);
+                warnings.add(connector.span, message);
+            }
+        }
+    }
+
+    /// What a sink's options need of its topics.
+    fn check_sinks(&self, topics: &BTreeMap<String, Topic>, problems: &mut Problems) {
+        let default = self.surroundings.topic_defaults.partitions.get();
+        let declared = topics.iter().map(|(name, topic)| {
+            (
+                name,
+                topic.partitions.map_or(default, std::num::NonZeroU32::get),
+            )
+        });
+        let existing = self.surroundings.existing_topics.iter();
+        // What exists keeps its partitions, whatever is declared.
+        let partitions: BTreeMap<&String, u32> = declared
+            .chain(existing.map(|(name, partitions)| (name, *partitions)))
+            .collect();
+        for sink in self.sinks() {
+            let read = partitions
+                .iter()
+                .filter(|(name, _)| sink.topics.iter().any(|selector| selector.matches(name)));
+            let read: Vec<(String, u32)> = read
+                .map(|(name, partitions)| ((*name).clone(), *partitions))
+                .collect();
+            if let Err(why) = sink.config.check_topics(&read) {
+                problems.add(sink.connector.span, why);
+            }
+        }
+    }
+}
+
+fn undeclared(name: &str) -> Topic {
+    let name = name.to_owned();
+    Topic {
+        name,
+        partitions: None,
+        format: None,
+        retention: None,
+        span: Span::NONE,
+    }
+}
+
+/// Whether a source with this `topic` template may write to the topic `name`.
+fn may_write(topic: &Template, name: &str) -> bool {
+    match topic.is_constant() {
+        true => topic.literal_prefix() == name,
+        false => name.starts_with(topic.literal_prefix()),
+    }
+}

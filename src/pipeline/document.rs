@@ -1,0 +1,153 @@
+//! One pipeline file: its tree to a [`Pipeline`].
+
+use std::path::Path;
+
+use towpath_sdk::config::{Key, Node, NodeValue, Problem, Problems, Span};
+use towpath_sdk::{Registry, Template, printable};
+
+use crate::connector::Reader;
+use crate::name;
+use crate::options::{PipelineOptions, TopicOptions, TopicSelector, without};
+use crate::pipeline::{Pipeline, Topic};
+
+/// What a pipeline may say one day.
+const LATER: &[(&str, &str)] = &[("streams", "`streams`"), ("plugins", "`plugins`")];
+
+/// More help nobody, and cost memory each.
+const PARTITIONS_MAX: u32 = 10_000;
+
+/// A pipeline file as far as it is right.
+pub(crate) struct Draft {
+    /// Without the connectors in which something is wrong.
+    pub pipeline: Pipeline,
+    /// Every topic that is declared, also one that is wrong elsewhere.
+    pub declares: Vec<String>,
+    /// Where every source writes, also one that is wrong elsewhere; `None`: not known.
+    pub writes: Vec<Option<Template>>,
+    /// What every sink reads, also one that is wrong elsewhere.
+    pub reads: Vec<(TopicSelector, Span)>,
+}
+
+/// Reads the pipeline in `file`; every problem is reported.
+pub(crate) fn read(
+    document: Node,
+    file: &Path,
+    registry: &Registry,
+    problems: &mut Problems,
+) -> Draft {
+    let root = without(&document, LATER, problems);
+    let options = PipelineOptions::parse(&root, problems);
+    if !matches!(root.value, NodeValue::Map(_)) {
+        problems.settle(root.span);
+    }
+    let (name, span) = name(&root, file, problems);
+    if ["topics", "sources", "sinks"]
+        .iter()
+        .all(|part| root.get(part).is_none())
+    {
+        let problem = Problem::missing(root.span, "the pipeline has no sources, sinks or topics");
+        problems.push(problem.help("give it `sources:` and `sinks:`"));
+    }
+    let part = |name: &str| root.get(name).map_or(&[][..], entries);
+    let (writes, reads) = (Vec::new(), Vec::new());
+    let mut reader = Reader {
+        pipeline: &name,
+        registry,
+        writes,
+        reads,
+    };
+    let declares = part("topics")
+        .iter()
+        .map(|(key, _)| key.name.clone())
+        .collect();
+    let topics = part("topics")
+        .iter()
+        .filter_map(|(key, node)| topic(key, node, problems));
+    let topics = topics.collect();
+    let sources = part("sources").iter();
+    let sources = sources
+        .filter_map(|(key, node)| reader.source(key, node, problems))
+        .collect();
+    let sinks = part("sinks").iter();
+    let sinks = sinks
+        .filter_map(|(key, node)| reader.sink(key, node, problems))
+        .collect();
+    let Reader { writes, reads, .. } = reader;
+    let description = options.and_then(|options| options.description);
+    let file = file.to_owned();
+    let pipeline = Pipeline {
+        name,
+        description,
+        file,
+        topics,
+        sources,
+        sinks,
+        document,
+        span,
+    };
+    Draft {
+        pipeline,
+        declares,
+        writes,
+        reads,
+    }
+}
+
+fn entries(node: &Node) -> &[(Key, Node)] {
+    match &node.value {
+        NodeValue::Map(entries) => entries,
+        _ => &[],
+    }
+}
+
+/// The pipeline's name and where it stands; empty when it is wrong.
+fn name(root: &Node, file: &Path, problems: &mut Problems) -> (String, Span) {
+    let Some(node) = root.get("name") else {
+        return stem(file, root.span, problems);
+    };
+    match node.text() {
+        Some(name) if name::check("pipeline", name, node, problems) => (name.to_owned(), node.span),
+        _ => (String::new(), node.span),
+    }
+}
+
+/// The file's name without extension.
+fn stem(file: &Path, root: Span, problems: &mut Problems) -> (String, Span) {
+    let name = file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    if let Some(why) = name::wrong(&name) {
+        let message = format!(
+            "the file's name `{}` cannot be the name of a pipeline: {why}",
+            printable(&name)
+        );
+        problems.push(Problem::new(root, message).help("add `name:`"));
+    }
+    (name, root)
+}
+
+fn topic(key: &Key, node: &Node, problems: &mut Problems) -> Option<Topic> {
+    let legal = name::check(
+        "topic",
+        &key.name,
+        &Node::new(key.span, &*key.name),
+        problems,
+    );
+    let options = TopicOptions::parse(node, problems)?;
+    if options
+        .partitions
+        .is_some_and(|partitions| partitions.get() > PARTITIONS_MAX)
+    {
+        let message = format!("a topic has at most {PARTITIONS_MAX} partitions");
+        problems.add(node.span_of("partitions"), message);
+    }
+    legal.then(|| Topic {
+        name: key.name.clone(),
+        partitions: options.partitions,
+        format: options.format,
+        retention: options.retention,
+        span: key.span,
+    })
+}

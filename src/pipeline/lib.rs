@@ -1,0 +1,42 @@
+//! YAML to a checked pipeline, with diagnostics.
+//!
+//! [`load`] reads every file, and gives either pipelines in which all is known to be right that
+//! can be known before anything starts, or [`Diagnostics`] with everything that is wrong. Nothing
+//! is created or connected here.
+//!
+//! The way of a file: text, YAML tree with places (`yaml`), references resolved (`reference`),
+//! options parsed as their declarations say (`document`,
+//! `connector`), then what only all files together show
+//! (`check`).
+
+mod check;
+mod connector;
+mod diagnostic;
+mod document;
+mod environment;
+mod load;
+mod name;
+mod options;
+mod picture;
+mod pipeline;
+mod print;
+mod reference;
+mod schema;
+mod worker;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Diagnostics, Sources};
+pub use environment::{Environment, ProcessEnvironment};
+pub use load::{Loaded, Surroundings, load};
+pub use options::{PartitionBy, Retention, Retry, TopicSelector, sink_options, source_options};
+pub use picture::picture;
+pub use pipeline::{Connector, Pipeline, Sink, Source, Topic};
+pub use print::print;
+pub use schema::{json_schema, worker_schema};
+pub use worker::{
+    AdminConfig, Durability, Listen, LogFormat, LogLevel, LoggingConfig, TopicDefaults,
+    WorkerConfig, load_worker_config,
+};

@@ -1,0 +1,293 @@
+//! The options that every pipeline, topic and connector has.
+
+use std::num::NonZeroU32;
+
+use towpath_sdk::OnError;
+use towpath_sdk::config::{
+    Duration, Form, Format, Kind, Limit, Node, NodeValue, OneOrMany, OptionType, OptionsSpec,
+    Pattern, Problem, Problems, Size, Start,
+};
+use towpath_sdk::{choice, options};
+
+options! {
+    /// A pipeline: topics, the sources that write to them, the sinks that read from them.
+    pub(crate) struct PipelineOptions {
+        /// Its name; default: the file's name without extension.
+        pub name: Option<String>,
+        /// What it is for.
+        pub description: Option<String>,
+        /// Topics by name, with their settings.
+        pub topics: Named = {},
+        /// Sources by name.
+        pub sources: Named = {},
+        /// Sinks by name.
+        pub sinks: Named = {},
+    }
+
+    /// A topic.
+    pub(crate) struct TopicOptions {
+        /// How many partitions; default: `topic_defaults` of the worker, else 1.
+        pub partitions: Option<NonZeroU32>,
+        /// What its values are; default: what its sources write, else `text`.
+        pub format: Option<Format>,
+        /// How long records are kept; default: `topic_defaults` of the worker, else 7 days.
+        pub retention: Option<Retention>,
+    }
+
+    /// How long records are kept, at least as long as a sink still needs them.
+    pub struct Retention {
+        /// By age.
+        pub time: Limit = "7d",
+        /// By bytes of each partition; default: any.
+        pub size: Option<Size>,
+    }
+
+    /// What every connector has.
+    pub(crate) struct CommonOptions {
+        /// Which connector it is.
+        pub r#type: String,
+        /// What it is for.
+        pub description: Option<String>,
+        /// Whether it runs.
+        pub enabled: bool = true,
+        /// The `pipeline.connector` it was named before: its position and state are taken over.
+        pub formerly: Option<String>,
+        /// How many tasks share the work.
+        pub tasks: NonZeroU32 = 1,
+        /// Steps that change records.
+        pub transforms: Transforms = [],
+        /// What happens to a bad record.
+        pub on_error: OnErrorOption = "fail",
+        /// How often a failing connector is tried again.
+        pub retry: Retry = {},
+    }
+
+    /// Pauses between attempts, doubled each time.
+    pub struct Retry {
+        /// The first pause.
+        pub first: Duration = "250ms",
+        /// The longest pause.
+        pub max: Duration = "60s",
+        /// How long to go on trying.
+        pub limit: Limit = "forever",
+    }
+
+    /// What every source has.
+    pub(crate) struct SourceOptions {
+        /// The topic to write to; may be a template.
+        pub topic: Unchecked,
+        /// The records' key, a template; default: the source's own key, if it has one.
+        pub key: Option<Unchecked>,
+        /// How a record's partition is chosen; default: by the key if there is one, else by source.
+        pub partition_by: Option<PartitionBy>,
+    }
+
+    /// What every sink has.
+    pub(crate) struct SinkOptions {
+        /// The topics to read: names, or `/regex/` over whole names.
+        pub topics: OneOrMany<TopicSelector>,
+        /// The consumer group whose offsets it shares; default: its own.
+        pub group: Option<String>,
+        /// Where it begins the first time.
+        pub start: Start = "earliest",
+    }
+}
+
+/// What every source has besides its own options.
+pub fn source_options() -> OptionsSpec {
+    CommonOptions::spec().with(SourceOptions::spec())
+}
+
+/// What every sink has besides its own options.
+pub fn sink_options() -> OptionsSpec {
+    CommonOptions::spec().with(SinkOptions::spec())
+}
+
+choice! {
+    /// How the partition of a record is chosen.
+    pub enum PartitionBy {
+        /// Records of one place (such as a file) stay in one partition.
+        Source = "source",
+        /// Records of one key stay in one partition, by Kafka's hash.
+        Key = "key",
+        /// One partition after the other, batch by batch.
+        RoundRobin = "round_robin",
+    }
+}
+
+choice! {
+    enum OnErrorWord {
+        /// The connector stops, everything before is delivered.
+        Fail = "fail",
+        /// The record is counted, logged and left out.
+        Skip = "skip",
+    }
+}
+
+options! {
+    struct OnErrorMap {
+        /// What is done.
+        action: OnErrorWord,
+    }
+}
+
+/// `on_error`: a word, or a map with `action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OnErrorOption(pub OnError);
+
+impl OptionType for OnErrorOption {
+    fn kind() -> Kind {
+        Kind::Either(vec![OnErrorWord::kind(), OnErrorMap::kind()])
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        const LATER: &[(&str, &str)] = &[
+            ("topic", "`topic` of `on_error`"),
+            ("max_count", "`max_count` of `on_error`"),
+            ("max_rate", "`max_rate` of `on_error`"),
+        ];
+        let word = match &node.value {
+            NodeValue::Map(_) => node.get("action"),
+            _ => Some(node),
+        };
+        if let Some(word) = word.filter(|word| word.text() == Some("dead_letter")) {
+            problems.push(Problem::not_yet(word.span, "`on_error: dead_letter`"));
+            return None;
+        }
+        let word = match &node.value {
+            NodeValue::Map(_) => {
+                OnErrorMap::parse(&without(node, LATER, problems), problems)?.action
+            }
+            _ => OnErrorWord::parse(node, problems)?,
+        };
+        Some(Self(match word {
+            OnErrorWord::Fail => OnError::Fail,
+            OnErrorWord::Skip => OnError::Skip,
+        }))
+    }
+}
+
+/// `node` without the entries `later`, each of which is reported as not supported yet.
+pub(crate) fn without(node: &Node, later: &[(&str, &str)], problems: &mut Problems) -> Node {
+    let mut node = node.clone();
+    if let NodeValue::Map(entries) = &mut node.value {
+        entries.retain(
+            |(key, _)| match later.iter().find(|(name, _)| *name == key.name) {
+                Some((_, what)) => {
+                    problems.push(Problem::not_yet(key.span, what));
+                    false
+                }
+                None => true,
+            },
+        );
+    }
+    node
+}
+
+/// `transforms`: of this version, the empty list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transforms;
+
+impl OptionType for Transforms {
+    fn kind() -> Kind {
+        Kind::List(Box::new(Kind::Either(Vec::new())))
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match &node.value {
+            NodeValue::List(items) if items.is_empty() => Some(Self),
+            _ => {
+                problems.push(Problem::not_yet(node.span, "`transforms`"));
+                None
+            }
+        }
+    }
+}
+
+/// A map of names that the user chooses, read later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named(pub Node);
+
+impl OptionType for Named {
+    fn kind() -> Kind {
+        Kind::Map(Box::new(Kind::Either(Vec::new())))
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match node.value {
+            NodeValue::Map(_) => Some(Self(node.clone())),
+            _ => {
+                let found = node.found();
+                problems.add(node.span, format!("expected a map of names, found {found}"));
+                None
+            }
+        }
+    }
+}
+
+/// A template whose names are checked later, when the connector is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unchecked(pub Node);
+
+impl OptionType for Unchecked {
+    fn kind() -> Kind {
+        towpath_sdk::Template::kind()
+    }
+
+    fn parse(node: &Node, _: &mut Problems) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
+}
+
+/// Which topics a sink reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TopicSelector {
+    Name(String),
+    /// Matches whole names.
+    Pattern(Pattern),
+}
+
+impl TopicSelector {
+    pub fn matches(&self, topic: &str) -> bool {
+        match self {
+            Self::Name(name) => name == topic,
+            Self::Pattern(pattern) => pattern.is_match(topic.as_bytes()),
+        }
+    }
+}
+
+impl OptionType for TopicSelector {
+    fn kind() -> Kind {
+        Kind::Text(Form {
+            name: "topic or `/regex/`",
+            pattern: None,
+            example: "/logs-.*/",
+        })
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = String::parse(node, problems)?;
+        let Some(regex) = text.strip_prefix('/') else {
+            return crate::name::check("topic", &text, node, problems).then_some(Self::Name(text));
+        };
+        let Some(regex) = regex.strip_suffix('/') else {
+            let problem = Problem::new(node.span, "a `/regex/` ends in `/`");
+            problems.push(problem);
+            return None;
+        };
+        match Pattern::new(&format!("^(?:{regex})$")) {
+            Ok(pattern) => Some(Self::Pattern(pattern)),
+            Err(_) if node.reference.is_some() => {
+                problems.add(
+                    node.span,
+                    format!("{} is no regular expression", node.found()),
+                );
+                None
+            }
+            Err(why) => {
+                problems.add(node.span, format!("not a regular expression: {why}"));
+                None
+            }
+        }
+    }
+}

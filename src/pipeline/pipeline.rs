@@ -1,0 +1,122 @@
+//! A checked pipeline.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use towpath_sdk::config::{Format, Node, Span, Start};
+use towpath_sdk::{OnError, SinkConfig, SourceConfig, Template};
+
+use crate::options::{PartitionBy, Retention, Retry, TopicSelector};
+
+/// One pipeline file, checked. `Debug` shows names only.
+#[derive(Clone)]
+pub struct Pipeline {
+    pub name: String,
+    pub description: Option<String>,
+    /// The YAML file.
+    pub file: PathBuf,
+    /// The topics that this file declares.
+    pub topics: Vec<Topic>,
+    /// In the order of the file; so the sinks.
+    pub sources: Vec<Source>,
+    pub sinks: Vec<Sink>,
+    /// The file as it was read, with references resolved, for `print`.
+    pub(crate) document: Node,
+    /// Where its name stands.
+    pub(crate) span: Span,
+}
+
+/// A topic with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Topic {
+    pub name: String,
+    /// `None`: the worker's default.
+    pub partitions: Option<NonZeroU32>,
+    /// `None` only in what a file declares, when it does not say.
+    pub format: Option<Format>,
+    /// `None`: the worker's default.
+    pub retention: Option<Retention>,
+    /// Where it is declared; [`Span::NONE`] when it is not, but something writes it.
+    pub span: Span,
+}
+
+/// What sources and sinks have in common. `Debug` shows the name only.
+#[derive(Clone)]
+pub struct Connector {
+    /// Within its pipeline.
+    pub name: String,
+    /// `pipeline.connector`: what state and offsets belong to.
+    pub full_name: String,
+    /// The word after `type:`.
+    pub type_name: String,
+    pub description: Option<String>,
+    pub enabled: bool,
+    /// The full name it had before.
+    pub formerly: Option<String>,
+    pub tasks: NonZeroU32,
+    pub on_error: OnError,
+    pub retry: Retry,
+    /// Where its name stands.
+    pub span: Span,
+    /// All its options.
+    pub(crate) node: Node,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector")
+            .field("name", &self.full_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// Whether `other` is configured the same, wherever in a file it stands.
+    pub fn same_configuration(&self, other: &Connector) -> bool {
+        self.full_name == other.full_name && self.node.same_value(&other.node)
+    }
+}
+
+/// A source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub connector: Connector,
+    /// Where its records go; a constant template is a topic's name.
+    pub topic: Template,
+    pub key: Option<Template>,
+    /// `None`: by the key of a record that has one, else by source.
+    pub partition_by: Option<PartitionBy>,
+    pub config: Arc<dyn SourceConfig>,
+    /// Where `topic` stands.
+    pub(crate) topic_span: Span,
+}
+
+impl Source {
+    /// The topic's name, when it is the same for all records.
+    pub fn constant_topic(&self) -> Option<&str> {
+        self.topic
+            .is_constant()
+            .then(|| self.topic.literal_prefix())
+    }
+}
+
+/// A sink.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    pub connector: Connector,
+    pub topics: Vec<TopicSelector>,
+    /// The group whose offsets it shares; `None`: its own.
+    pub group: Option<String>,
+    /// Where it begins the first time.
+    pub start: Start,
+    pub config: Arc<dyn SinkConfig>,
+}

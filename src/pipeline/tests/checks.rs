@@ -1,0 +1,282 @@
+//! What is refused, and where it is pointed at.
+
+use super::{RIGHT, check, load};
+
+/// `RIGHT` with `from` replaced.
+fn with(from: &str, to: &str) -> String {
+    assert!(RIGHT.contains(from), "{from}");
+    RIGHT.replacen(from, to, 1)
+}
+
+#[test]
+fn right_pipelines() {
+    check(&[RIGHT], &[]);
+    let loaded = load(&[RIGHT]).unwrap();
+    let pipeline = &loaded.pipelines[0];
+    assert_eq!(
+        (
+            &*pipeline.name,
+            pipeline.sources.len(),
+            pipeline.sinks.len()
+        ),
+        ("a", 1, 1)
+    );
+    let source = &pipeline.sources[0];
+    assert_eq!(
+        (&*source.connector.full_name, source.constant_topic()),
+        ("a.in", Some("lines"))
+    );
+    assert_eq!(
+        loaded.topics["lines"].format.map(|format| format.as_str()),
+        Some("text")
+    );
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn anchors_merges_and_x_keys() {
+    let text = "\
+x-retry: &retry { first: 1s, unknown: 1 }
+x-sink: &sink
+  type: file
+  topics: lines
+  retry: { <<: *retry, max: 30s }
+sinks:
+  one: { <<: *sink, path: one.txt }
+  two:
+    <<: *sink
+    path: two.txt
+topics: { lines: }
+";
+    check(
+        &[text],
+        &[
+            "a.yaml:1:30: unknown option `unknown`",
+            "a.yaml:11:16: expected a map, found nothing",
+        ],
+    );
+}
+
+#[test]
+fn later_features_are_named() {
+    let text = with(
+        "    topic: lines",
+        "    topic: lines\n    transforms: [drop]\n    on_error: dead_letter",
+    );
+    check(
+        &[&text],
+        &[
+            "a.yaml:6:17: `transforms` is not supported yet",
+            "a.yaml:7:15: `on_error: dead_letter` is not supported yet",
+        ],
+    );
+    check(
+        &[&with(
+            "    topic: lines",
+            "    topic: lines\n    transforms: []\n    on_error: { action: skip }",
+        )],
+        &[],
+    );
+    check(
+        &[&with("sources:", "streams: {}\nplugins: {}\nsources:")],
+        &[
+            "a.yaml:1:1: `streams` is not supported yet",
+            "a.yaml:2:1: `plugins` is not supported yet",
+        ],
+    );
+    check(
+        &[&with("type: file", "type: postgres")],
+        &["a.yaml:3:11: the connector type `postgres` is not supported yet"],
+    );
+    check(
+        &[&with("type: file", "type: plugin.x")],
+        &["a.yaml:3:11: the plugin connector `plugin.x` is not supported yet"],
+    );
+    check(
+        &[&with("type: file", "type: stdout")],
+        &["a.yaml:3:11: `stdout` cannot be a source"],
+    );
+    check(
+        &[&with(
+            "    topic: lines",
+            "    topic: lines\n    on_error: { action: skip, max_count: 3 }",
+        )],
+        &["a.yaml:6:31: `max_count` of `on_error` is not supported yet"],
+    );
+    check(
+        &[&with(
+            "    topic: lines",
+            "    topic: lines\n    format: csv",
+        )],
+        &["a.yaml:6:13: the format `csv` is not supported yet"],
+    );
+}
+
+#[test]
+fn topics_that_nobody_fills() {
+    check(
+        &[&with("topics: lines", "topics: linse")],
+        &["a.yaml:9:13: nothing writes the topic `linse`, and it is not declared"],
+    );
+    check(&[&with("topics: lines", "topics: existing")], &[]);
+    check(&[&with("topics: lines", "topics: [lines, /li.*/]")], &[]);
+    check(&[&with("topic: lines", "topic: li{key}")], &[]);
+    check(
+        &[&with("topic: lines", "topic: xx{key}")],
+        &["a.yaml:9:13: nothing writes the topic `lines`, and it is not declared"],
+    );
+    check(
+        &[&with("topics: lines", "topics: /(/")],
+        &["a.yaml:9:13: not a regular expression: unclosed group"],
+    );
+    let warned = load(&[&with("topics: lines", "topics: /other/")]).unwrap();
+    assert_eq!(warned.warnings.len(), 1);
+}
+
+#[test]
+fn a_broken_source_still_fills_its_topic() {
+    check(
+        &[&with("include: in/*.log", "includ: x")],
+        &[
+            "a.yaml:2:3: missing option `include` (text or list of text)",
+            "a.yaml:4:5: unknown option `includ`",
+        ],
+    );
+    check(
+        &[&with("topic: lines", "topic: [lines]")],
+        &["a.yaml:5:12: expected text, found a list"],
+    );
+}
+
+#[test]
+fn names_and_collisions() {
+    check(
+        &[&with("  in:", "  in put:")],
+        &["a.yaml:2:3: `in put` cannot be the name of a connector: it has a space"],
+    );
+    check(
+        &[&with("topic: lines", "topic: a/b")],
+        &["a.yaml:5:12: `a/b` cannot be the name of a topic: it has `/`"],
+    );
+    check(
+        &[&with("  out:", "  in:")],
+        &["a.yaml:7:3: a second connector named `a.in`"],
+    );
+    check(
+        &[
+            RIGHT,
+            &format!(
+                "name: a\n{}",
+                RIGHT.replace("  in:", "  i:").replace("  out:", "  o:")
+            ),
+        ],
+        &["b.yaml:1:7: a second pipeline named `a`"],
+    );
+    let declares = "topics: { lines: { partitions: 2 } }\n";
+    check(
+        &[&format!("{declares}{RIGHT}"), declares],
+        &["b.yaml:1:11: the topic `lines` is declared twice"],
+    );
+}
+
+#[test]
+fn formats_that_differ() {
+    let second = "sources: { two: { type: file, include: x, topic: lines, format: json } }";
+    check(
+        &[RIGHT, second],
+        &["b.yaml:1:50: `two` writes json to `lines`, but `in` writes text"],
+    );
+    let template = "sources: { zero: { type: file, include: x, topic: 'li{key}', format: json } }";
+    check(&[template, RIGHT], &[]);
+    let declared = format!("topics: {{ lines: {{ format: json }} }}\n{RIGHT}");
+    check(
+        &[&declared],
+        &["a.yaml:6:12: `in` writes text to `lines`, whose values are json"],
+    );
+}
+
+#[test]
+fn templates() {
+    check(
+        &[&with(
+            "topic: lines",
+            "topic: lines\n    key: '{path}-{value.id}'",
+        )],
+        &[],
+    );
+    check(
+        &[&with("topic: lines", "topic: lines\n    key: '{offset}'")],
+        &["a.yaml:6:12: `{offset}` is not known here"],
+    );
+    check(
+        &[&with("{topic}", "{topci}")],
+        &["a.yaml:10:16: unknown name `{topci}`"],
+    );
+}
+
+#[test]
+fn a_sink_sees_its_topics() {
+    let wide = format!("topics: {{ lines: {{ partitions: 9 }} }}\n{RIGHT}");
+    check(&[&wide], &["a.yaml:8:3: `lines` has 9 partitions"]);
+    check(
+        &["topics: { lines: { partitions: 0 } }"],
+        &["a.yaml:1:32: expected a whole number from 1 to 4294967295, found the number 0"],
+    );
+}
+
+#[test]
+fn the_frame_of_a_file() {
+    check(
+        &[""],
+        &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],
+    );
+    check(
+        &["# only a comment\n"],
+        &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],
+    );
+    check(&["[]"], &["a.yaml:1:1: expected a map, found a list"]);
+    check(
+        &["name: x"],
+        &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],
+    );
+    check(
+        &["name: 7\nsink: {}\nsinks: { out: 1 }"],
+        &[
+            "a.yaml:1:7: expected text, found the number 7",
+            "a.yaml:2:1: unknown option `sink`",
+            "a.yaml:3:15: expected the options of a connector, found the number 1",
+        ],
+    );
+    check(
+        &[&format!("{RIGHT}---\nx: 1\n")],
+        &["a.yaml:11:1: a second document in one file"],
+    );
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_what_stands_before() {
+    let text = "sources:\n  in:\n    type: flie\n    include: [a\nsinks: }\n";
+    let shown = load(&[text]).unwrap_err();
+    let lines = super::short(&shown);
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert_eq!(lines[0], "a.yaml:3:11: unknown connector type `flie`");
+    assert!(lines[1].contains("this is not YAML"), "{shown}");
+}
+
+#[test]
+fn more_tasks_than_useful_is_a_warning() {
+    let text = with("    topic: lines", "    topic: lines\n    tasks: 9");
+    let loaded = load(&[&text]).unwrap();
+    let warned = loaded.warnings.render_warnings(false);
+    assert!(
+        warned.starts_with("warning: 9 tasks, but it has use for 8\n"),
+        "{warned}"
+    );
+    check(
+        &[&with(
+            "    topic: lines",
+            "    topic: lines\n    tasks: 2000",
+        )],
+        &["a.yaml:6:12: a connector has at most 1024 tasks"],
+    );
+}

@@ -1,0 +1,49 @@
+//! Zigzag varints as Kafka and Protocol Buffers write them: 7 bits a byte, lowest first.
+
+use crate::BatchError;
+
+/// Bytes that `value` takes.
+#[inline]
+pub(crate) fn size(value: i64) -> usize {
+    let significant_bits = 64 - (zigzag(value) | 1).leading_zeros() as usize;
+    significant_bits.div_ceil(7)
+}
+
+/// Appends `value`.
+#[inline]
+pub(crate) fn put(out: &mut Vec<u8>, value: i64) {
+    let mut rest = zigzag(value);
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// Takes one varint from the front of `bytes`.
+#[inline]
+pub(crate) fn take(bytes: &mut &[u8]) -> Result<i64, BatchError> {
+    let mut raw = 0u64;
+    for (index, &byte) in bytes.iter().enumerate().take(10) {
+        raw |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            if index == 9 && byte > 1 {
+                return Err(BatchError::Malformed("a varint is longer than 64 bits"));
+            }
+            *bytes = &bytes[index + 1..];
+            return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+        }
+    }
+    if bytes.len() < 10 {
+        return Err(BatchError::Truncated {
+            needed: bytes.len() + 1,
+            available: bytes.len(),
+        });
+    }
+    Err(BatchError::Malformed("a varint is longer than 64 bits"))
+}
+
+#[inline]
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}

@@ -1,0 +1,163 @@
+//! A connector at work: its tasks, from outside.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use towpath_log::Log;
+
+use crate::assignment::{Assigned, partitions, share};
+use crate::budget::Budget;
+use crate::health::TaskHealth;
+use crate::spec::{ConnectorSpec, Side};
+use crate::stats::Stats;
+use crate::status::TaskState;
+use crate::supervisor::{Signal, Stop, TaskContext, supervise};
+use crate::{sink_task, source_task};
+
+/// One configured source or sink. All methods may be called concurrently.
+pub(crate) struct Connector {
+    pub spec: Arc<ConnectorSpec>,
+    pub stats: Arc<Stats>,
+    tasks: Mutex<Tasks>,
+}
+
+/// The tasks of the present run; the cells of the last one are kept for `status`.
+struct Tasks {
+    /// Receivers live as long as the tasks: when all are gone the tasks have ended.
+    signals: Arc<watch::Sender<Signal>>,
+    handles: Vec<AbortHandle>,
+    health: Vec<Arc<TaskHealth>>,
+    /// What the tasks of a sink read.
+    assigned: Arc<[Assigned]>,
+}
+
+impl Connector {
+    /// A connector that is not running, in `state`.
+    pub fn new(spec: ConnectorSpec, state: TaskState) -> Self {
+        let health = (0..spec.tasks).map(|task| Arc::new(TaskHealth::new(&spec.name, task, state)));
+        let tasks = Tasks {
+            signals: Arc::new(watch::Sender::new(Signal::Stop)),
+            handles: Vec::new(),
+            health: health.collect(),
+            assigned: Arc::default(),
+        };
+        Self {
+            spec: Arc::new(spec),
+            stats: Arc::default(),
+            tasks: Mutex::new(tasks),
+        }
+    }
+
+    /// Starts all tasks, which are told `signal`; the last run must have ended.
+    pub fn start(&self, log: &Log, budget: &Budget, drain: bool, signal: Signal) {
+        let signals = Arc::new(watch::Sender::new(signal));
+        let assigned: Arc<[Assigned]> = match &self.spec.side {
+            Side::Source(_) => Arc::default(),
+            Side::Sink(sink) => partitions(sink, log).into(),
+        };
+        let mut handles = Vec::new();
+        let mut health = Vec::new();
+        for task in 0..self.spec.tasks {
+            let cell = Arc::new(TaskHealth::new(&self.spec.name, task, TaskState::Starting));
+            let context = TaskContext {
+                connector: self.spec.name.clone(),
+                task,
+                tasks: self.spec.tasks,
+                drain,
+                health: cell.clone(),
+                stats: self.stats.clone(),
+            };
+            health.push(cell);
+            let stop = Stop::new(signals.subscribe());
+            let assigned: Arc<[Assigned]> = share(&assigned, task, self.spec.tasks).into();
+            handles.push(self.spawn(context, stop, assigned, log.clone(), budget.clone()));
+        }
+        *self.tasks() = Tasks { signals, handles, health, assigned };
+    }
+
+    fn spawn(
+        &self,
+        context: TaskContext,
+        stop: Stop,
+        assigned: Arc<[Assigned]>,
+        log: Log,
+        budget: Budget,
+    ) -> AbortHandle {
+        let spec = self.spec.clone();
+        let life = move |context: TaskContext, stop: Stop| {
+            let (spec, log, budget) = (spec.clone(), log.clone(), budget.clone());
+            let assigned = assigned.clone();
+            async move {
+                match &spec.side {
+                    Side::Source(side) => {
+                        source_task::run(&context, &spec, side, &log, &budget, stop).await
+                    }
+                    Side::Sink(side) => sink_task::run(&context, side, &assigned, &log, stop).await,
+                }
+            }
+        };
+        let backoff = self.spec.backoff.clone();
+        tokio::spawn(supervise(context, backoff, stop, life)).abort_handle()
+    }
+
+    /// Tells all tasks something.
+    pub fn signal(&self, signal: Signal) {
+        self.tasks().signals.send_replace(signal);
+    }
+
+    /// The present run: its channel is closed when no task runs any more.
+    pub fn run(&self) -> Arc<watch::Sender<Signal>> {
+        self.tasks().signals.clone()
+    }
+
+    /// Whether a sink that runs would now be given other partitions.
+    pub fn partitions_changed(&self, log: &Log) -> bool {
+        match &self.spec.side {
+            Side::Sink(sink) if works(self.state()) => {
+                *self.tasks().assigned != *partitions(sink, log)
+            }
+            _ => false,
+        }
+    }
+
+    /// Stops in order, and by force after `deadline`; then shows `state`. Whether it was orderly.
+    pub async fn stop(&self, deadline: Duration, state: TaskState) -> bool {
+        self.signal(Signal::Stop);
+        let orderly = tokio::time::timeout(deadline, self.run().closed()).await.is_ok();
+        let tasks = self.tasks();
+        for handle in &tasks.handles {
+            handle.abort();
+        }
+        for health in &tasks.health {
+            // What failed or was done stays visible when the worker stops.
+            if state != TaskState::Stopped || !ended_for_good(health.state()) {
+                health.set(state, None);
+            }
+        }
+        orderly
+    }
+
+    pub fn health(&self) -> Vec<Arc<TaskHealth>> {
+        self.tasks().health.clone()
+    }
+
+    /// The worst state of its tasks.
+    pub fn state(&self) -> TaskState {
+        let states = self.tasks().health.iter().map(|health| health.state()).max();
+        states.unwrap_or(TaskState::Stopped)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn works(state: TaskState) -> bool {
+    matches!(state, TaskState::Starting | TaskState::Running | TaskState::Retrying)
+}
+
+fn ended_for_good(state: TaskState) -> bool {
+    matches!(state, TaskState::Done | TaskState::Failed)
+}

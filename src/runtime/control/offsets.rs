@@ -1,0 +1,332 @@
+//! How far each connector got, and moving that: only of a connector that does not run.
+
+use serde::{Deserialize, Serialize};
+use towpath_log::{ConnectorKind as LoggedKind, RegistrationInfo, TopicInfo};
+use towpath_sdk::config::{Node, OptionType, Problems, Span, Start};
+use towpath_sdk::{Error, Result, printable};
+
+use super::Control;
+use crate::clock::now_ms;
+use crate::commit::log_error;
+use crate::status::{ConnectorKind, TaskState};
+
+/// What the log remembers of a connector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorOffsets {
+    /// `pipeline.connector`.
+    pub name: String,
+    pub kind: ConnectorKind,
+    pub connector_type: String,
+    /// What it talks to.
+    pub far_side: String,
+    pub last_configured_ms: i64,
+    /// Under which name a sink's offsets are kept.
+    pub group: Option<String>,
+    /// Raised by each reset.
+    pub generation: Option<u32>,
+    /// Where a sink is, by topic and partition.
+    pub offsets: Vec<PartitionOffset>,
+    /// What it keeps of its own: for a source, where it is in its own system.
+    pub state: Vec<StateKey>,
+}
+
+/// Where a sink is in a partition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartitionOffset {
+    pub topic: String,
+    pub partition: u32,
+    /// Of the first record that is not delivered; `None` before anything was.
+    pub offset: Option<u64>,
+    pub end_offset: u64,
+    pub lag_records: u64,
+}
+
+/// A key of a connector's state; its value is the connector's own affair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateKey {
+    pub key: String,
+    pub bytes: u64,
+}
+
+/// Where a connector shall go on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetRequest {
+    /// For a sink: `earliest`, `latest`, an offset, a time or a duration ago. Absent for a source,
+    /// which begins again by its `start`.
+    pub to: Option<String>,
+    /// Only this topic, only this partition.
+    pub topic: Option<String>,
+    pub partition: Option<u32>,
+}
+
+/// What a reset did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResetAnswer {
+    pub connector: String,
+    /// The new place of a sink.
+    pub offsets: Vec<PartitionOffset>,
+    /// How many keys of a source's state were deleted.
+    pub state_keys_deleted: u64,
+}
+
+/// What was forgotten.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForgetAnswer {
+    pub connector: String,
+}
+
+/// A place in a partition, as people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Earliest,
+    Latest,
+    Offset(u64),
+    /// So many records before the end.
+    Back(u64),
+    /// The first record of this time or later.
+    TimeMs(i64),
+}
+
+impl Place {
+    /// Reads `earliest`, `latest`, `1200`, `-10`, `2026-01-01T00:00:00Z` or `2h` (ago).
+    pub fn parse(text: &str) -> Result<Self> {
+        if let Ok(offset) = text.parse() {
+            return Ok(Self::Offset(offset));
+        }
+        if let Some(back) = text.strip_prefix('-').and_then(|digits| digits.parse().ok()) {
+            return Ok(Self::Back(back));
+        }
+        let mut problems = Problems::new();
+        match Start::parse(&Node::new(Span::NONE, text), &mut problems) {
+            Some(Start::Earliest) => Ok(Self::Earliest),
+            Some(Start::Latest) => Ok(Self::Latest),
+            Some(Start::At(time_ms)) => Ok(Self::TimeMs(time_ms)),
+            Some(Start::Ago(ago)) => {
+                let moment_ms = u128::from(now_ms()).saturating_sub(ago.0.as_millis());
+                Ok(Self::TimeMs(i64::try_from(moment_ms).unwrap_or(i64::MAX)))
+            }
+            None => Err(Error::configuration("use", format!("`{}` as a place", printable(text)))
+                .because("expected `earliest`, `latest`, an offset, a time or a duration")
+                .remedy("such as 1200, -10 (from the end), 2026-01-01T00:00:00Z or 2h (ago)")),
+        }
+    }
+}
+
+impl Control {
+    /// Of every connector that is registered, by name. Waits for no disk.
+    pub fn offsets(&self) -> Vec<ConnectorOffsets> {
+        let mut infos = self.log.registrations();
+        infos.sort_by(|left, right| left.registration.name.cmp(&right.registration.name));
+        infos.into_iter().map(|info| self.connector_offsets(info)).collect()
+    }
+
+    /// Of connector `name`.
+    pub fn offsets_of(&self, name: &str) -> Result<ConnectorOffsets> {
+        Ok(self.connector_offsets(self.registration(name)?))
+    }
+
+    /// Moves a sink, or lets a source begin again. Refused while the connector runs.
+    pub fn reset_offsets(&self, name: &str, request: &ResetRequest) -> Result<ResetAnswer> {
+        let info = self.registration(name)?;
+        match info.registration.kind {
+            LoggedKind::Source => {
+                self.check_stopped("reset the offsets of", name)?;
+                self.reset_source(name, request)
+            }
+            LoggedKind::Sink => {
+                for sharing in self.sharing_group(&info) {
+                    self.check_stopped("reset the offsets of", &sharing)?;
+                }
+                self.reset_sink(&info, request)
+            }
+        }
+    }
+
+    /// Deletes what the log remembers of a connector that no pipeline of the worker has, and
+    /// releases what it pinned.
+    pub fn forget(&self, name: &str) -> Result<ForgetAnswer> {
+        self.registration(name)?;
+        if self.state_of(name).is_some() {
+            return Err(Error::configuration("forget", name)
+                .because("a pipeline of the running worker has this connector")
+                .remedy("take it out of the pipeline first"));
+        }
+        self.log.forget(name).map_err(|error| log_error("forget a connector", error))?;
+        self.set_paused(name, false)?;
+        Ok(ForgetAnswer { connector: name.to_owned() })
+    }
+
+    fn connector_offsets(&self, info: RegistrationInfo) -> ConnectorOffsets {
+        let is_sink = info.registration.kind == LoggedKind::Sink;
+        let (group, offsets, generation) = if is_sink {
+            let group = info.registration.group_name().to_owned();
+            let generation = self.log.group(&group).map(|group| group.generation);
+            (Some(group), self.sink_offsets(&info), generation)
+        } else {
+            (None, Vec::new(), None)
+        };
+        let state = self.log.state(&info.registration.name);
+        ConnectorOffsets {
+            kind: if is_sink { ConnectorKind::Sink } else { ConnectorKind::Source },
+            connector_type: info.registration.connector_type,
+            far_side: info.registration.far_side,
+            last_configured_ms: info.last_configured_ms,
+            name: info.registration.name,
+            group,
+            generation,
+            offsets,
+            state: state
+                .iter()
+                .map(|(key, value)| StateKey {
+                    key: printable(&String::from_utf8_lossy(key)),
+                    bytes: value.len() as u64,
+                })
+                .collect(),
+        }
+    }
+
+    /// A sink's place in each partition of its topics that exist.
+    fn sink_offsets(&self, info: &RegistrationInfo) -> Vec<PartitionOffset> {
+        let committed = self.log.group(info.registration.group_name());
+        let topics = info.registration.topics.iter().filter_map(|name| self.log.topic(name));
+        let mut offsets = Vec::new();
+        for topic in topics {
+            for held in &topic.partitions {
+                let place = (topic.name.clone(), held.partition);
+                let offset = committed.as_ref().and_then(|group| group.offsets.get(&place));
+                offsets.push(place_of(&topic.name, held, offset.copied()));
+            }
+        }
+        offsets
+    }
+
+    fn reset_source(&self, name: &str, request: &ResetRequest) -> Result<ResetAnswer> {
+        if request.to.is_some() || request.topic.is_some() || request.partition.is_some() {
+            return Err(Error::configuration("reset the offsets of", name)
+                .because("a source has positions in its own system, not offsets")
+                .remedy("leave `--to`, `--topic` and `--partition` out: it begins again by its `start`"));
+        }
+        let keys: Vec<_> = self.log.state(name).into_keys().collect();
+        let deleted = keys.len() as u64;
+        self.change_state(name, keys.into_iter().map(|key| (key, None)))?;
+        let connector = name.to_owned();
+        Ok(ResetAnswer { connector, offsets: Vec::new(), state_keys_deleted: deleted })
+    }
+
+    fn reset_sink(&self, info: &RegistrationInfo, request: &ResetRequest) -> Result<ResetAnswer> {
+        let name = &info.registration.name;
+        let Some(to) = &request.to else {
+            return Err(Error::configuration("reset the offsets of", name)
+                .because("nothing says where to")
+                .remedy("add `--to earliest`, `--to latest`, an offset, a time or a duration"));
+        };
+        let to = Place::parse(to)?;
+        let mut offsets = Vec::new();
+        for topic in self.reset_topics(info, request)? {
+            for held in &topic.partitions {
+                if request.partition.is_none_or(|only| only == held.partition) {
+                    let offset = self.offset_of(&topic, held.partition, to)?;
+                    offsets.push(place_of(&topic.name, held, Some(offset)));
+                }
+            }
+        }
+        if offsets.is_empty() {
+            return Err(Error::configuration("reset the offsets of", name)
+                .because("it reads no such topic and partition")
+                .remedy(format!("`towpath offsets show {name}` lists them")));
+        }
+        let changes: Vec<_> =
+            offsets.iter().map(|at| (at.topic.clone(), at.partition, at.offset)).collect();
+        self.log
+            .reset_offsets(info.registration.group_name(), &changes)
+            .map_err(|error| log_error("reset offsets", error))?;
+        Ok(ResetAnswer { connector: name.clone(), offsets, state_keys_deleted: 0 })
+    }
+
+    fn reset_topics(
+        &self,
+        info: &RegistrationInfo,
+        request: &ResetRequest,
+    ) -> Result<Vec<TopicInfo>> {
+        let read = &info.registration.topics;
+        match &request.topic {
+            Some(name) if !read.contains(name) => {
+                Err(Error::configuration("reset the offsets of", &info.registration.name)
+                    .because(format!("it does not read topic `{name}`"))
+                    .remedy(format!("it reads: {}", read.join(", "))))
+            }
+            Some(name) => Ok(vec![self.topic_info(name)?]),
+            None => Ok(read.iter().filter_map(|name| self.log.topic(name)).collect()),
+        }
+    }
+
+    /// The offset that `place` is in a partition. An offset that was named must be held.
+    pub(super) fn offset_of(&self, topic: &TopicInfo, partition: u32, place: Place) -> Result<u64> {
+        let held = topic
+            .partitions
+            .iter()
+            .find(|held| held.partition == partition)
+            .ok_or_else(|| no_partition(topic, partition))?;
+        match place {
+            Place::Earliest => Ok(held.start_offset),
+            Place::Latest => Ok(held.end_offset),
+            Place::Back(records) => {
+                Ok(held.end_offset.saturating_sub(records).max(held.start_offset))
+            }
+            Place::TimeMs(time_ms) => self
+                .log
+                .offset_at(&topic.name, partition, time_ms)
+                .map_err(|error| log_error("find the offset of a time", error)),
+            Place::Offset(offset) if (held.start_offset..=held.end_offset).contains(&offset) => {
+                Ok(offset)
+            }
+            Place::Offset(offset) => {
+                Err(Error::configuration("use", format!("offset {offset} of {}", topic.name))
+                    .because(format!(
+                        "partition {partition} holds {} to {}",
+                        held.start_offset, held.end_offset
+                    ))
+                    .remedy("choose one of these, `earliest` or `latest`"))
+            }
+        }
+    }
+
+    /// The connectors that keep their offsets in the same group, itself among them.
+    fn sharing_group(&self, info: &RegistrationInfo) -> Vec<String> {
+        let group = info.registration.group_name();
+        let registered = self.log.registrations().into_iter().map(|other| other.registration);
+        registered.filter(|other| other.group_name() == group).map(|other| other.name).collect()
+    }
+
+    fn check_stopped(&self, doing: &str, name: &str) -> Result<()> {
+        use TaskState::{Done, Failed, Paused, Stopped};
+        match self.state_of(name) {
+            None | Some(Paused | Failed | Stopped | Done) => Ok(()),
+            Some(state) => Err(Error::configuration(doing, name)
+                .because(format!("it is {}", state.as_str()))
+                .remedy(format!("`towpath pause {name}` first, `towpath resume {name}` after it"))),
+        }
+    }
+}
+
+fn place_of(
+    topic: &str,
+    held: &towpath_log::PartitionInfo,
+    offset: Option<u64>,
+) -> PartitionOffset {
+    let from = offset.unwrap_or(held.start_offset).max(held.start_offset);
+    PartitionOffset {
+        topic: topic.to_owned(),
+        partition: held.partition,
+        offset,
+        end_offset: held.end_offset,
+        lag_records: held.end_offset.saturating_sub(from),
+    }
+}
+
+pub(super) fn no_partition(topic: &TopicInfo, partition: u32) -> Error {
+    Error::configuration("use", format!("partition {partition} of topic `{}`", topic.name))
+        .because(format!("it has {}", topic.partitions.len()))
+        .remedy("partitions are numbered from 0")
+}

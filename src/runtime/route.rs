@@ -1,0 +1,276 @@
+//! Gives each record of a source its topic, key and partition.
+//!
+//! The common case costs nothing: with a fixed topic, no `key` template and a partition that does
+//! not depend on the record, a whole batch goes on as it is. Otherwise its records are dealt out
+//! to one builder for each partition, and copied as bytes.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use towpath_log::{Log, TopicBatch};
+use towpath_pipeline::PartitionBy;
+use towpath_record::{BatchBuilder, BatchError, Record};
+use towpath_sdk::{Error, ErrorKind, Fill, Origin, Part, Refused, Result, Scope, TemplateName};
+
+use crate::budget::READ_BYTES;
+use crate::clock::now_ms;
+use crate::commit::log_error;
+use crate::partition;
+use crate::spec::{ConnectorSpec, SourceSpec};
+
+/// Routes the batches of one task of a source.
+pub(crate) struct Router {
+    spec: Arc<ConnectorSpec>,
+    source: SourceSpec,
+    log: Log,
+    /// Topics that were written to; the first one is the fixed topic, if there is one.
+    topics: Vec<Topic>,
+    /// Where the next record goes under `round_robin`.
+    turn: u32,
+}
+
+/// A topic, and a builder for each of its partitions.
+struct Topic {
+    name: Arc<str>,
+    builders: Vec<BatchBuilder>,
+}
+
+impl Topic {
+    fn partitions(&self) -> u32 {
+        self.builders.len() as u32
+    }
+}
+
+impl Router {
+    /// # Errors
+    /// The fixed topic cannot be created.
+    pub fn new(spec: Arc<ConnectorSpec>, source: &SourceSpec, log: Log) -> Result<Self> {
+        let mut router =
+            Self { spec, source: source.clone(), log, topics: Vec::new(), turn: 0 };
+        if let Some(topic) = &source.fixed_topic {
+            router.index_of(topic)?;
+        }
+        Ok(router)
+    }
+
+    /// The batches for the log; the order within an origin is kept. Bad records are added to
+    /// `refused`, as far as `on_error` allows.
+    pub fn route(
+        &mut self,
+        parts: Vec<Part>,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<TopicBatch>> {
+        if let Some(topic) = self.fixed_topic()
+            && let Some(partitions) = self.whole_partitions(topic, &parts)
+        {
+            let name = topic.name.clone();
+            let whole = parts.into_iter().zip(partitions).map(|(part, partition)| TopicBatch {
+                topic: name.clone(),
+                partition,
+                batch: part.batch,
+            });
+            return Ok(whole.collect());
+        }
+        for part in &parts {
+            self.deal(part, refused)?;
+        }
+        let mut routed = Vec::new();
+        for topic in &mut self.topics {
+            for (partition, builder) in (0..).zip(&mut topic.builders) {
+                if let Some(batch) = builder.finish() {
+                    routed.push(TopicBatch { topic: topic.name.clone(), partition, batch });
+                }
+            }
+        }
+        Ok(routed)
+    }
+
+    /// Where each part goes as a whole, if that can be said of all without looking at records.
+    fn whole_partitions(&self, topic: &Topic, parts: &[Part]) -> Option<Vec<u32>> {
+        let partitions = topic.partitions();
+        let partition_of = |part: &Part| {
+            let too_large = part.batch.as_bytes().len() as u64 > self.source.max_record_bytes;
+            let by_origin = match self.source.partition_by {
+                PartitionBy::Source => true,
+                PartitionBy::Key => !part.keyed,
+                PartitionBy::RoundRobin => false,
+            };
+            match (partitions, by_origin) {
+                _ if too_large || self.source.key.is_some() => None,
+                (1, _) => Some(0),
+                (_, true) => Some(partition::of_key(part.origin.name.as_bytes(), partitions)),
+                (_, false) => None,
+            }
+        };
+        parts.iter().map(partition_of).collect()
+    }
+
+    /// Gives each record of `part` to the builder of its partition.
+    fn deal(&mut self, part: &Part, refused: &mut Vec<Refused>) -> Result<()> {
+        let now_ms = now_ms();
+        let spec = self.spec.clone();
+        let (mut topic, mut key) = (Vec::new(), Vec::new());
+        for record in part.batch.records() {
+            let record = record.map_err(|error| malformed(&part.origin, error))?;
+            let scope = RecordScope { spec: &spec, origin: &part.origin, record, now_ms };
+            match self.deal_one(&scope, &mut topic, &mut key) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Record => {
+                    let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
+                    self.source.on_error.refuse(refused, Refused { error, payload })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn deal_one(
+        &mut self,
+        scope: &RecordScope<'_>,
+        topic: &mut Vec<u8>,
+        key: &mut Vec<u8>,
+    ) -> Result<()> {
+        let record = &scope.record;
+        self.check_size(scope)?;
+        let index = self.topic_of(scope, topic)?;
+        let own_key = match &self.source.key {
+            Some(template) => {
+                key.clear();
+                template.render(scope, key)?;
+                Some(&**key)
+            }
+            None => record.key,
+        };
+        let partitions = self.topics[index].partitions();
+        let partition = match (self.source.partition_by, own_key) {
+            (PartitionBy::RoundRobin, _) => {
+                self.turn = (self.turn + 1) % partitions;
+                self.turn
+            }
+            (PartitionBy::Key, Some(key)) => partition::of_key(key, partitions),
+            _ => partition::of_key(scope.origin.name.as_bytes(), partitions),
+        };
+        let builder = &mut self.topics[index].builders[partition as usize];
+        let pushed = match &self.source.key {
+            None => builder.copy(record),
+            Some(_) => builder.push_with_headers_of(
+                record.timestamp_ms,
+                own_key,
+                record.value,
+                record.headers,
+            ),
+        };
+        pushed.map_err(|error| malformed(scope.origin, error))
+    }
+
+    fn check_size(&self, scope: &RecordScope<'_>) -> Result<()> {
+        let record = &scope.record;
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        if bytes as u64 <= self.source.max_record_bytes {
+            return Ok(());
+        }
+        Err(Error::record("take a record from", &scope.origin.name)
+            .because(format!(
+                "it has {bytes} bytes, more than max_record ({})",
+                self.source.max_record_bytes
+            ))
+            .remedy("raise `max_record` in towpath.yaml, or set `on_error: skip`"))
+    }
+
+    fn fixed_topic(&self) -> Option<&Topic> {
+        self.source.fixed_topic.as_ref().and_then(|_| self.topics.first())
+    }
+
+    /// The index of the record's topic in `self.topics`.
+    fn topic_of(&mut self, scope: &RecordScope<'_>, rendered: &mut Vec<u8>) -> Result<usize> {
+        if self.fixed_topic().is_some() {
+            return Ok(0);
+        }
+        rendered.clear();
+        self.source.topic.render(scope, rendered)?;
+        let known = self.topics.iter().position(|topic| topic.name.as_bytes() == &**rendered);
+        if let Some(index) = known {
+            return Ok(index);
+        }
+        let name = String::from_utf8_lossy(rendered);
+        self.index_of(&name).map_err(|error| match error.kind() {
+            // The record asks for a topic that there cannot be.
+            ErrorKind::Configuration => Error::record("write to topic", &name).because(error),
+            _ => error,
+        })
+    }
+
+    /// The index of topic `name`, which is created when it does not exist.
+    fn index_of(&mut self, name: &str) -> Result<usize> {
+        let info = match self.log.topic(name) {
+            Some(info) => info,
+            None => tokio::task::block_in_place(|| {
+                self.log.create_topic(name, &self.source.topic_config)
+            })
+            .map_err(|error| log_error(&format!("create topic {name}"), error))?,
+        };
+        let partitions = info.config.partitions.max(1) as usize;
+        // A fixed topic takes whole batches; of topics made from records there may be many.
+        let capacity = match self.source.fixed_topic {
+            Some(_) => READ_BYTES as usize / partitions + READ_BYTES as usize / 8,
+            None => 0,
+        };
+        let builders = || BatchBuilder::with_capacity(capacity);
+        let builders = std::iter::repeat_with(builders).take(partitions).collect();
+        self.topics.push(Topic { name: name.into(), builders });
+        Ok(self.topics.len() - 1)
+    }
+}
+
+fn malformed(origin: &Origin, error: BatchError) -> Error {
+    Error::fatal("route records of", &origin.name)
+        .because(error)
+        .remedy("this is a defect in the connector: report it")
+}
+
+/// What `topic` and `key` templates of a source see.
+struct RecordScope<'a> {
+    spec: &'a ConnectorSpec,
+    origin: &'a Origin,
+    record: Record<'a>,
+    now_ms: u64,
+}
+
+impl Scope for RecordScope<'_> {
+    fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
+        let text = |text: &str| Some(Fill::Text(Cow::Owned(text.to_owned())));
+        match name {
+            TemplateName::Key => self.record.key.map(|key| Fill::Bytes(Cow::Borrowed(key))),
+            TemplateName::Timestamp => Some(Fill::Timestamp(self.record.timestamp_ms)),
+            TemplateName::Now => i64::try_from(self.now_ms).ok().map(Fill::Timestamp),
+            TemplateName::Value(path) => {
+                // What is no JSON has no fields.
+                let found = towpath_formats::lookup(self.record.value?, path).ok().flatten();
+                found.map(Fill::Text)
+            }
+            TemplateName::Header(name) => self
+                .record
+                .headers
+                .iter()
+                .filter_map(|header| header.ok())
+                .find(|header| header.key == name.as_bytes())
+                .and_then(|header| header.value)
+                .map(|value| Fill::Bytes(Cow::Borrowed(value))),
+            TemplateName::Pipeline => text(&self.spec.pipeline),
+            TemplateName::Connector => text(&self.spec.name),
+            TemplateName::Extra(name) => self
+                .origin
+                .fields
+                .iter()
+                .find(|(field, _)| field == name)
+                .map(|(_, value)| Fill::Bytes(Cow::Borrowed(value))),
+            TemplateName::Topic
+            | TemplateName::Partition
+            | TemplateName::Offset
+            | TemplateName::StartOffset
+            | TemplateName::EndOffset => None,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The life of a sink's task from `open` to `close`: read the log, write, flush, commit.
+//!
+//! An offset moves only with what the sink reports as durable, in one append set with the state
+//! the sink adds. Reading alone moves nothing, so a life that ends early is simply repeated from
+//! the committed offset.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
+use towpath_record::Batch;
+use towpath_sdk::{Flushed, Result, Sink, SinkBatch, SinkContext, SinkPartition};
+
+use crate::assignment::{Assigned, start_offset};
+use crate::commit::{log_error, submit};
+use crate::source_task::log_refused;
+use crate::spec::SinkSpec;
+use crate::supervisor::{Ended, Signal, Stop, TaskContext, open_writer};
+use crate::task_state::TaskState;
+
+/// What one read of the log brings at most (a larger batch comes alone).
+const READ_BYTES: usize = 1 << 20;
+/// Written without a flush at most, by volume and by time.
+const FLUSH_BYTES: u64 = 64 << 20;
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two flushes at least: under load a flush covers what came in this time, without load
+/// it follows at once.
+const FLUSH_PAUSE: Duration = Duration::from_millis(100);
+
+/// One partition the task reads.
+struct Input {
+    partition: SinkPartition,
+    reader: Reader,
+}
+
+/// A sink task that is open.
+struct SinkTask<'a> {
+    context: &'a TaskContext,
+    spec: &'a SinkSpec,
+    log: &'a Log,
+    sink: Box<dyn Sink>,
+    writer: Arc<Writer>,
+    state: Arc<TaskState>,
+    inputs: Vec<Input>,
+    /// The input that is read next: all take turns.
+    turn: usize,
+    unflushed: Unflushed,
+    flushed_at: Instant,
+    more: Arc<Notify>,
+    _watch: Watch,
+}
+
+/// What was written since the last flush.
+#[derive(Debug, Default)]
+struct Unflushed {
+    records: u64,
+    bytes: u64,
+}
+
+/// Runs one life of the task: until its end, a stop, or an error.
+pub(crate) async fn run(
+    context: &TaskContext,
+    spec: &SinkSpec,
+    assigned: &[Assigned],
+    log: &Log,
+    mut stop: Stop,
+) -> Result<Ended> {
+    let mut task = SinkTask::new(context, spec, log)?;
+    let result = task.drive(assigned, &mut stop).await;
+    let closed = task.sink.close().await;
+    let ended = result?;
+    closed.map(|()| ended)
+}
+
+impl<'a> SinkTask<'a> {
+    fn new(context: &'a TaskContext, spec: &'a SinkSpec, log: &'a Log) -> Result<Self> {
+        let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
+        let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
+        let more = Arc::new(Notify::new());
+        let wake = more.clone();
+        let now = Instant::now();
+        Ok(Self {
+            context,
+            spec,
+            log,
+            sink: spec.config.sink(),
+            writer,
+            state,
+            inputs: Vec::new(),
+            turn: 0,
+            unflushed: Unflushed::default(),
+            flushed_at: now.checked_sub(FLUSH_PAUSE).unwrap_or(now),
+            more,
+            _watch: log.watch(Box::new(move || wake.notify_one())),
+        })
+    }
+
+    async fn drive(&mut self, assigned: &[Assigned], stop: &mut Stop) -> Result<Ended> {
+        self.open(assigned).await?;
+        self.context.health.set(crate::status::TaskState::Running, None);
+        loop {
+            let signal = stop.signal();
+            if signal == Signal::Stop {
+                self.flush().await?;
+                return Ok(Ended::Stopped);
+            }
+            let idle = !self.write_next().await?;
+            if self.flush_is_due(idle) {
+                self.flush().await?;
+            } else if idle && self.unflushed.records == 0 && signal == Signal::Finish {
+                return Ok(Ended::Done);
+            } else if idle {
+                self.wait(stop).await;
+            }
+        }
+    }
+
+    /// Finds the task's partitions and where to begin in each, and opens the sink.
+    async fn open(&mut self, assigned: &[Assigned]) -> Result<()> {
+        let mut beginnings = Vec::new();
+        for (topic, partition) in assigned {
+            let (topic, partition) = (topic.clone(), *partition);
+            let (offset, committed) = start_offset(self.spec, self.log, &topic.name, partition)?;
+            let reader = self
+                .log
+                .reader(&topic.name, partition, offset, ReadTo::Durable)
+                .map_err(|error| log_error("read the log", error))?;
+            let partition = SinkPartition { topic, partition, offset };
+            if !committed && offset > 0 {
+                beginnings.push(self.group_offset(&partition.topic.name, partition.partition, offset));
+            }
+            self.inputs.push(Input { partition, reader });
+        }
+        // A beginning that was chosen once stays: `latest` must not move with every restart.
+        if !beginnings.is_empty() {
+            submit(&self.writer, AppendSet { offsets: beginnings, ..AppendSet::default() }).await?;
+        }
+        let (format, fields) = self.spec.config.format();
+        let context = SinkContext {
+            connector: self.context.connector.clone(),
+            task: self.context.task,
+            tasks: self.context.tasks,
+            log_id: self.log.id().to_string().into(),
+            generation: self.log.group(&self.spec.group).map_or(0, |group| group.generation),
+            partitions: self.inputs.iter().map(|input| input.partition.clone()).collect(),
+            state: self.state.clone(),
+            encoder: towpath_formats::encoder(format, &fields)?,
+            codecs: Arc::new(towpath_formats::StandardCodecs),
+            on_error: self.spec.on_error,
+            health: self.context.health.clone(),
+        };
+        self.sink.open(context).await
+    }
+
+    /// Writes what one read of the next input that has something brings; false when none has.
+    async fn write_next(&mut self) -> Result<bool> {
+        for _ in 0..self.inputs.len() {
+            let index = self.turn % self.inputs.len();
+            self.turn = index + 1;
+            let input = &mut self.inputs[index];
+            let read = tokio::task::block_in_place(|| input.reader.next(READ_BYTES));
+            let batches = read.map_err(|error| log_error("read the log", error))?;
+            let Some(batches) = batches else { continue };
+            for batch in batches {
+                self.write(index, batch).await?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn write(&mut self, index: usize, batch: Batch) -> Result<()> {
+        let partition = &self.inputs[index].partition;
+        self.unflushed.records += batch.len() as u64;
+        self.unflushed.bytes += batch.as_bytes().len() as u64;
+        self.sink
+            .write(SinkBatch {
+                topic: partition.topic.clone(),
+                partition: partition.partition,
+                from_offset: partition.offset,
+                batch,
+            })
+            .await
+    }
+
+    fn flush_is_due(&self, idle: bool) -> bool {
+        let since = self.flushed_at.elapsed();
+        if self.sink.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            return true;
+        }
+        self.unflushed.records > 0
+            && (self.unflushed.bytes >= FLUSH_BYTES
+                || since >= FLUSH_INTERVAL
+                || idle && since >= FLUSH_PAUSE)
+    }
+
+    /// Makes durable what can be, and commits it.
+    async fn flush(&mut self) -> Result<()> {
+        let flushed: Flushed = self.sink.flush().await?;
+        let offsets = flushed
+            .offsets
+            .iter()
+            .map(|done| self.group_offset(&done.topic.name, done.partition, done.offset))
+            .collect();
+        let state = self.state.change(flushed.state);
+        submit(&self.writer, AppendSet { offsets, state, ..AppendSet::default() }).await?;
+        log_refused(&self.context.connector, &flushed.refused);
+        let Unflushed { records, bytes } = std::mem::take(&mut self.unflushed);
+        let skipped = flushed.refused.len() as u64;
+        self.context.stats.add(records.saturating_sub(skipped), bytes, skipped);
+        self.context.health.reset_attempts();
+        self.flushed_at = Instant::now();
+        Ok(())
+    }
+
+    /// Waits until there may be something to do.
+    async fn wait(&mut self, stop: &mut Stop) {
+        let flush_at = (self.unflushed.records > 0).then(|| self.flushed_at + FLUSH_PAUSE);
+        let until = [flush_at, self.sink.deadline()].into_iter().flatten().min();
+        let due = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.more.notified() => {}
+            () = stop.changed() => {}
+            () = due => {}
+        }
+    }
+
+    fn group_offset(&self, topic: &str, partition: u32, offset: u64) -> GroupOffset {
+        GroupOffset { group: self.spec.group.clone(), topic: topic.into(), partition, offset }
+    }
+}

@@ -1,0 +1,229 @@
+//! The life of a source's task from `open` to `close`: read, route, hand over, acknowledge.
+//!
+//! Several append sets may be in flight. The committer settles them in order; when one fails, all
+//! later ones of this writer are refused, the task ends with that error, and its successor opens
+//! at what is durable. So nothing is lost, nothing doubled, and no order is changed.
+//!
+//! Under `durability: os` a set is settled when it is committed; the source hears of it only when
+//! a *barrier*, an empty set that waits for the next checkpoint, says that it is durable.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use towpath_log::{AppendSet, Durability, Log, ReadTo, Writer};
+use towpath_sdk::{Refused, Result, Source, SourceBatch, SourceContext};
+use tracing::warn;
+
+use crate::budget::{Budget, Share};
+use crate::commit::{Outcome, hand_over, settled};
+use crate::route::Router;
+use crate::spec::{ConnectorSpec, SourceSpec};
+use crate::status;
+use crate::supervisor::{Ended, Stop, TaskContext, open_writer};
+use crate::task_state::TaskState;
+
+/// Append sets a task may have in flight.
+const IN_FLIGHT_MAX: usize = 4;
+
+/// A set on its way to the disk, and what to do when it has arrived.
+struct InFlight {
+    outcome: Outcome,
+    records: u64,
+    bytes: u64,
+    refused: Vec<Refused>,
+    _share: Share,
+}
+
+/// A source task that is open.
+struct SourceTask<'a> {
+    context: &'a TaskContext,
+    source: Box<dyn Source>,
+    router: Router,
+    writer: Arc<Writer>,
+    state: Arc<TaskState>,
+    in_flight: VecDeque<InFlight>,
+    /// Batches of this life that are committed, and those the source was told to be durable.
+    committed: u64,
+    acked: u64,
+    /// The barrier under way, and the batches before it.
+    barrier: Option<(Outcome, u64)>,
+    durability: Durability,
+}
+
+/// Runs one life of the task: until its end, a stop, or an error.
+pub(crate) async fn run(
+    context: &TaskContext,
+    spec: &Arc<ConnectorSpec>,
+    source: &SourceSpec,
+    log: &Log,
+    budget: &Budget,
+    mut stop: Stop,
+) -> Result<Ended> {
+    let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
+    let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
+    let mut task = SourceTask {
+        context,
+        source: source.config.source(),
+        router: Router::new(spec.clone(), source, log.clone())?,
+        writer,
+        state,
+        in_flight: VecDeque::new(),
+        committed: 0,
+        acked: 0,
+        barrier: None,
+        durability: log.durability(),
+    };
+    let source_context = task.source_context(source);
+    let opened = tokio::select! {
+        opened = task.source.open(source_context) => opened,
+        () = stop.requested() => { return task.close(Ok(Ended::Stopped)).await }
+    };
+    let result = match opened {
+        Ok(()) => {
+            context.health.set(status::TaskState::Running, None);
+            task.pump(budget, &mut stop).await
+        }
+        Err(error) => Err(error),
+    };
+    task.close(result).await
+}
+
+impl SourceTask<'_> {
+    fn source_context(&self, source: &SourceSpec) -> SourceContext {
+        SourceContext {
+            connector: self.context.connector.clone(),
+            task: self.context.task,
+            tasks: self.context.tasks,
+            drain: self.context.drain,
+            state: self.state.clone(),
+            new_decoder: towpath_formats::decoder(source.config.format()),
+            codecs: Arc::new(towpath_formats::StandardCodecs),
+            on_error: source.on_error,
+            health: self.context.health.clone(),
+        }
+    }
+
+    /// Reads and settles until the source ends, fails or is stopped, and all that was handed over
+    /// is settled.
+    async fn pump(&mut self, budget: &Budget, stop: &mut Stop) -> Result<Ended> {
+        let mut share = None;
+        let mut end: Option<Result<Ended>> = None;
+        loop {
+            if self.in_flight.is_empty() {
+                if self.acked == self.committed
+                    && let Some(end) = end
+                {
+                    return end;
+                }
+                share.get_or_insert_with(|| budget.own());
+            }
+            let reading = end.is_none() && self.in_flight.len() < IN_FLIGHT_MAX;
+            tokio::select! {
+                biased;
+                () = stop.requested(), if end.is_none() => end = Some(Ok(Ended::Stopped)),
+                outcome = next_outcome(&mut self.in_flight), if !self.in_flight.is_empty() => {
+                    settled(outcome)?;
+                    self.settle().await?;
+                }
+                (outcome, before) = barrier(&mut self.barrier), if self.barrier.is_some() => {
+                    settled(outcome)?;
+                    self.barrier = None;
+                    self.acknowledge(before).await?;
+                }
+                more = budget.shared(), if reading && share.is_none() => share = Some(more),
+                batch = self.source.read(), if reading && share.is_some() => match batch {
+                    Ok(Some(batch)) => {
+                        let share = share.take().unwrap_or_else(|| budget.own());
+                        if let Err(error) = self.hand_over(batch, share) {
+                            end = Some(Err(error));
+                        }
+                    }
+                    Ok(None) => end = Some(Ok(Ended::Done)),
+                    // What came before the error is delivered first.
+                    Err(error) => end = Some(Err(error)),
+                },
+            }
+        }
+    }
+
+    /// Routes a batch and hands it to the committer.
+    fn hand_over(&mut self, batch: SourceBatch, share: Share) -> Result<()> {
+        let mut refused = batch.refused;
+        let batches = self.router.route(batch.parts, &mut refused)?;
+        let records = batches.iter().map(|batch| batch.batch.len() as u64).sum();
+        let bytes = batches.iter().map(|batch| batch.batch.as_bytes().len() as u64).sum();
+        let state = self.state.change(batch.state);
+        let set =
+            AppendSet { batches, state, until: ReadTo::Committed, ..AppendSet::default() };
+        let outcome = hand_over(&self.writer, set);
+        self.in_flight.push_back(InFlight { outcome, records, bytes, refused, _share: share });
+        Ok(())
+    }
+
+    /// The first set in flight is committed.
+    async fn settle(&mut self) -> Result<()> {
+        let Some(done) = self.in_flight.pop_front() else { return Ok(()) };
+        self.committed += 1;
+        self.context.health.reset_attempts();
+        log_refused(&self.context.connector, &done.refused);
+        self.context.stats.add(done.records, done.bytes, done.refused.len() as u64);
+        match self.durability {
+            Durability::Fsync => self.acknowledge(self.committed).await,
+            Durability::Os => {
+                self.raise_barrier();
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the source that the first `batches` batches are durable.
+    async fn acknowledge(&mut self, batches: u64) -> Result<()> {
+        self.acked = batches;
+        if self.acked < self.committed {
+            self.raise_barrier();
+        }
+        self.source.ack(batches).await
+    }
+
+    /// Asks to hear when what is committed now is durable, unless such a question is open.
+    fn raise_barrier(&mut self) {
+        if self.barrier.is_none() {
+            let set = AppendSet { until: ReadTo::Durable, ..AppendSet::default() };
+            self.barrier = Some((hand_over(&self.writer, set), self.committed));
+        }
+    }
+
+    async fn close(mut self, result: Result<Ended>) -> Result<Ended> {
+        let closed = self.source.close().await;
+        let ended = result?;
+        closed.map(|()| ended)
+    }
+}
+
+/// The outcome of the open barrier, and the batches before it. Cancel safe.
+async fn barrier(
+    barrier: &mut Option<(Outcome, u64)>,
+) -> (<Outcome as std::future::Future>::Output, u64) {
+    match barrier {
+        Some((outcome, before)) => (outcome.await, *before),
+        None => std::future::pending().await,
+    }
+}
+
+/// The outcome of the set handed over first. Cancel safe.
+async fn next_outcome(
+    in_flight: &mut VecDeque<InFlight>,
+) -> <Outcome as std::future::Future>::Output {
+    match in_flight.front_mut() {
+        Some(first) => (&mut first.outcome).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One line for the first record that was left out, and the number of the others.
+pub(crate) fn log_refused(connector: &str, refused: &[Refused]) {
+    if let Some(first) = refused.first() {
+        let count = refused.len();
+        warn!(connector, count, "left out as on_error says: {}", first.error);
+    }
+}

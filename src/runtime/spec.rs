@@ -1,0 +1,196 @@
+//! What a worker needs to know of a configured connector: a pipeline's connector, with the
+//! worker's own settings filled in.
+
+use std::sync::Arc;
+
+use towpath_log::{Registration, Retention, TopicConfig};
+use towpath_pipeline::{
+    Connector, Loaded, PartitionBy, Pipeline, Sink, Source, Topic, TopicSelector, WorkerConfig,
+};
+use towpath_sdk::config::{Format, Limit, Start};
+use towpath_sdk::{OnError, SinkConfig, SourceConfig, Template};
+
+use crate::retry::Backoff;
+use crate::status::ConnectorKind;
+
+/// A source or sink, ready to run.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectorSpec {
+    /// `pipeline.connector`.
+    pub name: Arc<str>,
+    pub pipeline: Arc<str>,
+    pub tasks: u32,
+    pub backoff: Backoff,
+    /// As it was configured; what is compared when pipelines are applied anew.
+    pub configured: Connector,
+    pub side: Side,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Side {
+    Source(SourceSpec),
+    Sink(SinkSpec),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SourceSpec {
+    pub config: Arc<dyn SourceConfig>,
+    pub topic: Template,
+    /// The topic's name when it is the same for all records.
+    pub fixed_topic: Option<String>,
+    /// How a topic is created that does not exist when it is first written to.
+    pub topic_config: TopicConfig,
+    pub key: Option<Template>,
+    pub partition_by: PartitionBy,
+    pub on_error: OnError,
+    pub max_record_bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SinkSpec {
+    pub config: Arc<dyn SinkConfig>,
+    pub topics: Vec<TopicSelector>,
+    pub group: Arc<str>,
+    pub start: Start,
+    pub on_error: OnError,
+}
+
+impl ConnectorSpec {
+    /// Every enabled connector of `loaded`.
+    pub fn all(loaded: &Loaded, config: &WorkerConfig) -> Vec<Self> {
+        let of_pipeline = |pipeline: &Pipeline| {
+            let sources = pipeline
+                .sources
+                .iter()
+                .map(|source| Self::source(pipeline, source, config))
+                .collect::<Vec<_>>();
+            let sinks = pipeline.sinks.iter().map(|sink| Self::sink(pipeline, sink));
+            sources.into_iter().chain(sinks).collect::<Vec<_>>()
+        };
+        let all = loaded.pipelines.iter().flat_map(of_pipeline);
+        all.filter(|spec| spec.configured.enabled).collect()
+    }
+
+    fn source(pipeline: &Pipeline, source: &Source, config: &WorkerConfig) -> Self {
+        let side = SourceSpec {
+            config: source.config.clone(),
+            topic: source.topic.clone(),
+            fixed_topic: source.constant_topic().map(str::to_owned),
+            topic_config: topic_config(None, Some(source.config.format()), config),
+            key: source.key.clone(),
+            partition_by: source.partition_by.unwrap_or(PartitionBy::Key),
+            on_error: source.connector.on_error,
+            max_record_bytes: config.max_record.0,
+        };
+        let tasks_max = source.config.tasks_max();
+        Self::new(pipeline, &source.connector, tasks_max, Side::Source(side))
+    }
+
+    fn sink(pipeline: &Pipeline, sink: &Sink) -> Self {
+        let group = sink.group.as_deref().unwrap_or(&sink.connector.full_name);
+        let side = SinkSpec {
+            config: sink.config.clone(),
+            topics: sink.topics.clone(),
+            group: group.into(),
+            start: sink.start,
+            on_error: sink.connector.on_error,
+        };
+        Self::new(pipeline, &sink.connector, sink.config.tasks_max(), Side::Sink(side))
+    }
+
+    fn new(pipeline: &Pipeline, connector: &Connector, tasks_max: u32, side: Side) -> Self {
+        let retry = &connector.retry;
+        Self {
+            name: connector.full_name.as_str().into(),
+            pipeline: pipeline.name.as_str().into(),
+            tasks: connector.tasks.get().min(tasks_max).max(1),
+            backoff: Backoff {
+                first: retry.first.0,
+                max: retry.max.0,
+                limit: match retry.limit {
+                    Limit::Forever => None,
+                    Limit::After(limit) => Some(limit.0),
+                },
+            },
+            configured: connector.clone(),
+            side,
+        }
+    }
+
+    pub fn kind(&self) -> ConnectorKind {
+        match self.side {
+            Side::Source(_) => ConnectorKind::Source,
+            Side::Sink(_) => ConnectorKind::Sink,
+        }
+    }
+
+    /// Whether a drain of it can end.
+    pub fn has_end(&self) -> bool {
+        match &self.side {
+            Side::Source(source) => source.config.has_end(),
+            Side::Sink(_) => true,
+        }
+    }
+
+    /// What the log remembers of it.
+    pub fn registration(&self) -> Registration {
+        let (kind, far_side, group, topics) = match &self.side {
+            Side::Source(source) => (
+                towpath_log::ConnectorKind::Source,
+                source.config.far_side(),
+                None,
+                source.fixed_topic.clone().into_iter().collect(),
+            ),
+            Side::Sink(sink) => {
+                let names = sink.topics.iter().filter_map(|selector| match selector {
+                    TopicSelector::Name(name) => Some(name.clone()),
+                    TopicSelector::Pattern(_) => None,
+                });
+                (
+                    towpath_log::ConnectorKind::Sink,
+                    sink.config.far_side(),
+                    Some(sink.group.to_string()),
+                    names.collect(),
+                )
+            }
+        };
+        Registration {
+            name: self.name.to_string(),
+            kind,
+            connector_type: self.configured.type_name.clone(),
+            far_side,
+            group,
+            topics,
+        }
+    }
+}
+
+impl SinkSpec {
+    pub fn reads(&self, topic: &str) -> bool {
+        self.topics.iter().any(|selector| selector.matches(topic))
+    }
+}
+
+/// A topic as the log wants it: as declared, and otherwise as the worker's defaults say.
+pub(crate) fn topic_config(
+    declared: Option<&Topic>,
+    format: Option<Format>,
+    config: &WorkerConfig,
+) -> TopicConfig {
+    let defaults = &config.topic_defaults;
+    let partitions = declared.and_then(|topic| topic.partitions).unwrap_or(defaults.partitions);
+    let retention =
+        declared.and_then(|topic| topic.retention.as_ref()).unwrap_or(&defaults.retention);
+    let format = declared.and_then(|topic| topic.format).or(format).unwrap_or(Format::Text);
+    TopicConfig {
+        partitions: partitions.get(),
+        format: format.as_str().to_owned(),
+        retention: Retention {
+            time_ms: match retention.time {
+                Limit::Forever => None,
+                Limit::After(age) => Some(u64::try_from(age.0.as_millis()).unwrap_or(u64::MAX)),
+            },
+            bytes: retention.size.map(|size| size.0),
+        },
+    }
+}

@@ -1,0 +1,110 @@
+//! What a worker tells about itself: the shapes behind `status`, the admin port and the summary
+//! of a drain. Plain data; times are milliseconds since 1970.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything a worker runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    pub version: String,
+    pub pid: u32,
+    pub started_ms: u64,
+    pub data_dir: String,
+    pub log_id: String,
+    /// Why the log takes no more writes, once that is so; only a restart helps.
+    pub log_failure: Option<String>,
+    pub connectors: Vec<ConnectorStatus>,
+}
+
+/// One source or sink, its tasks rolled up: the state is the worst of its tasks'.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectorStatus {
+    /// `pipeline.connector`.
+    pub name: String,
+    pub kind: ConnectorKind,
+    /// The `type:` word.
+    pub connector_type: String,
+    pub state: TaskState,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+    pub since_ms: u64,
+    pub tasks: Vec<TaskStatus>,
+    /// Topics written by a source or read by a sink, as far as they are known.
+    pub topics: Vec<String>,
+    /// Since the worker started: records and bytes of values that became durable.
+    pub records: u64,
+    pub bytes: u64,
+    /// Over the last seconds.
+    pub records_per_second: f64,
+    pub bytes_per_second: f64,
+    /// Bad records left out as `on_error` allowed.
+    pub skipped: u64,
+    /// Records a sink has still to deliver.
+    pub lag_records: Option<u64>,
+    /// Share of what is known to be there that is done, from 0 to 1.
+    pub share_done: Option<f64>,
+    /// Seconds since start until the connector was done (in a drain) or now.
+    pub seconds: f64,
+}
+
+/// One task of a connector.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskStatus {
+    pub task: u32,
+    pub state: TaskState,
+    pub reason: Option<String>,
+    pub since_ms: u64,
+    /// When a retrying task is opened anew, and how often it was in a row.
+    pub next_attempt_ms: Option<u64>,
+    pub attempts: u32,
+    /// Places (files, objects) with a problem, while the task goes on with the others.
+    pub problems: Vec<PlaceProblem>,
+}
+
+/// What is wrong with one place a task works on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlaceProblem {
+    pub place: String,
+    pub problem: String,
+    pub since_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectorKind {
+    Source,
+    Sink,
+}
+
+/// The state of a task, from best to worst: a connector shows the worst of its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Has reached the end of a drain.
+    Done,
+    Running,
+    /// Being opened.
+    Starting,
+    /// By `pause`, until `resume`; also over a restart of the worker.
+    Paused,
+    /// The worker is stopping.
+    Stopped,
+    /// A transient error: opened anew at `next_attempt_ms`.
+    Retrying,
+    /// Parked until a person changes something and restarts it.
+    Failed,
+}
+
+impl TaskState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Retrying => "retrying",
+            Self::Failed => "failed",
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A source of numbers and a sink into memory, which fail as the world says.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use towpath_record::BatchBuilder;
+use towpath_sdk::config::{Fields, Format, Node, Problems};
+use towpath_sdk::{
+    ConnectorType, Error, Flushed, Origin, Part, Registry, Result, Sink, SinkBatch, SinkConfig,
+    SinkContext, SinkOffset, SinkType, Source, SourceBatch, SourceConfig, SourceContext,
+    SourceType, StateChange, async_trait,
+};
+
+/// Records in one batch of the source.
+const BATCH_RECORDS: u64 = 100;
+
+/// What the connectors of one test share. The registry holds plain functions, so each thread that
+/// parses finds its world in a thread-local.
+#[derive(Debug, Default)]
+pub struct World {
+    pub source_fails_every: AtomicU64,
+    pub sink_fails_every: AtomicU64,
+    pub source_panics: AtomicBool,
+    pub sink_refuses: AtomicBool,
+    pub source_lives: AtomicU64,
+    pub sink_lives: AtomicU64,
+    pub batches: AtomicU64,
+    pub acked: AtomicU64,
+    /// What the sink has made durable.
+    delivered: Mutex<Vec<u64>>,
+    calls: AtomicU64,
+    failures: AtomicU64,
+}
+
+thread_local! {
+    static WORLD: std::cell::RefCell<Arc<World>> = std::cell::RefCell::default();
+}
+
+impl World {
+    pub fn registry(self: &Arc<Self>) -> Registry {
+        WORLD.with(|world| *world.borrow_mut() = self.clone());
+        let numbers = SourceType {
+            spec: NumbersOptions::spec,
+            parse: parse_numbers,
+            template_names: &[("source", "always `numbers`")],
+        };
+        let memory = SinkType { spec: MemoryOptions::spec, parse: parse_memory };
+        let connector = |name, source, sink| ConnectorType { name, summary: "", source, sink };
+        Registry::new(vec![
+            connector("numbers", Some(numbers), None),
+            connector("memory", None, Some(memory)),
+        ])
+    }
+
+    /// Each number from 0 was delivered once, in order.
+    pub fn assert_delivered(&self, count: u64) {
+        let delivered = self.delivered.lock().expect("not poisoned");
+        assert_eq!(*delivered, (0..count).collect::<Vec<_>>());
+    }
+
+    /// Waits until `count` were delivered.
+    pub async fn delivered(&self, count: usize) {
+        let reached = async {
+            while self.delivered.lock().expect("not poisoned").len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(super::DEADLINE, reached).await.expect("all is delivered");
+    }
+
+    /// True for every so manieth call, ten times in all: a sink that fails for ever in the midst of
+    /// a large batch would never get to its flush.
+    fn fails(&self, every: &AtomicU64) -> bool {
+        let every = every.load(SeqCst);
+        every > 0
+            && self.calls.fetch_add(1, SeqCst) % every == every - 1
+            && self.failures.fetch_add(1, SeqCst) < 10
+    }
+}
+
+towpath_sdk::options! {
+    struct NumbersOptions {
+        /// How many.
+        count: u64,
+        /// Whether it never fails.
+        sound: bool = false,
+    }
+
+    struct MemoryOptions {}
+}
+
+fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
+    let NumbersOptions { count, sound } = NumbersOptions::parse(node, problems)?;
+    Some(Arc::new(Numbers { world: world(), count, sound }))
+}
+
+fn parse_memory(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
+    MemoryOptions::parse(node, problems)?;
+    Some(Arc::new(Memory { world: world() }))
+}
+
+fn world() -> Arc<World> {
+    WORLD.with(|world| world.borrow().clone())
+}
+
+#[derive(Debug, Clone)]
+struct Numbers {
+    world: Arc<World>,
+    count: u64,
+    sound: bool,
+}
+
+impl SourceConfig for Numbers {
+    fn far_side(&self) -> String {
+        "numbers".to_owned()
+    }
+    fn has_end(&self) -> bool {
+        true
+    }
+    fn format(&self) -> Format {
+        Format::Text
+    }
+    fn tasks_max(&self) -> u32 {
+        1
+    }
+    fn source(&self) -> Box<dyn Source> {
+        Box::new(NumbersSource { config: self.clone(), next: 0, drain: false })
+    }
+}
+
+struct NumbersSource {
+    config: Numbers,
+    next: u64,
+    drain: bool,
+}
+
+#[async_trait]
+impl Source for NumbersSource {
+    async fn open(&mut self, context: SourceContext) -> Result<()> {
+        self.config.world.source_lives.fetch_add(1, SeqCst);
+        self.drain = context.drain;
+        if let Some(next) = context.state.get(b"next") {
+            let next = std::str::from_utf8(&next).ok().and_then(|next| next.parse().ok());
+            self.next = next.ok_or_else(|| Error::fatal("read", "the position"))?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<SourceBatch>> {
+        let world = &self.config.world;
+        if self.next >= self.config.count {
+            return match self.drain {
+                true => Ok(None),
+                false => std::future::pending().await,
+            };
+        }
+        if !self.config.sound {
+            assert!(!world.source_panics.load(SeqCst), "told to panic");
+            if world.fails(&world.source_fails_every) {
+                return Err(Error::transient("count", "").because("told to fail"));
+            }
+        }
+        let mut builder = BatchBuilder::default();
+        let end = (self.next + BATCH_RECORDS).min(self.config.count);
+        for number in self.next..end {
+            builder
+                .push(0, None, Some(number.to_string().as_bytes()), &[])
+                .map_err(|error| Error::fatal("build", "").because(error))?;
+        }
+        self.next = end;
+        world.batches.fetch_add(1, SeqCst);
+        let fields = vec![("source", Bytes::from_static(b"numbers"))];
+        let origin = Arc::new(Origin { name: "numbers".to_owned(), fields });
+        let part = builder.finish().map(|batch| Part { origin, keyed: false, batch });
+        Ok(Some(SourceBatch {
+            parts: part.into_iter().collect(),
+            state: vec![StateChange::put(&b"next"[..], end.to_string())],
+            refused: Vec::new(),
+        }))
+    }
+
+    async fn ack(&mut self, batches: u64) -> Result<()> {
+        self.config.world.acked.store(batches, SeqCst);
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Memory {
+    world: Arc<World>,
+}
+
+impl SinkConfig for Memory {
+    fn far_side(&self) -> String {
+        "memory".to_owned()
+    }
+    fn format(&self) -> (Option<Format>, Fields) {
+        (None, Fields::default())
+    }
+    fn tasks_max(&self) -> u32 {
+        1
+    }
+    fn sink(&self) -> Box<dyn Sink> {
+        Box::new(MemorySink { config: self.clone(), buffered: Vec::new(), offsets: Vec::new() })
+    }
+}
+
+/// Exactly once: what it has made durable beyond the committed count is cut at `open`.
+struct MemorySink {
+    config: Memory,
+    buffered: Vec<u64>,
+    offsets: Vec<SinkOffset>,
+}
+
+#[async_trait]
+impl Sink for MemorySink {
+    async fn open(&mut self, context: SinkContext) -> Result<()> {
+        let world = &self.config.world;
+        world.sink_lives.fetch_add(1, SeqCst);
+        if world.sink_refuses.load(SeqCst) {
+            return Err(Error::configuration("open", "memory").because("told to refuse"));
+        }
+        let count = context.state.get(b"count");
+        let count = count.and_then(|count| std::str::from_utf8(&count).ok()?.parse().ok());
+        world.delivered.lock().expect("not poisoned").truncate(count.unwrap_or(0));
+        Ok(())
+    }
+
+    async fn write(&mut self, batch: SinkBatch) -> Result<()> {
+        let world = &self.config.world;
+        if world.fails(&world.sink_fails_every) {
+            return Err(Error::transient("write", "memory").because("told to fail"));
+        }
+        for record in batch.batch.records() {
+            let record = record.map_err(|error| Error::fatal("read", "").because(error))?;
+            if (record.offset as u64) < batch.from_offset {
+                continue;
+            }
+            let value = std::str::from_utf8(record.value.unwrap_or_default()).ok();
+            let number = value.and_then(|value| value.parse().ok());
+            self.buffered.push(number.ok_or_else(|| Error::record("parse", record.offset))?);
+        }
+        let offset = batch.batch.header().next_offset() as u64;
+        let (topic, partition) = (batch.topic, batch.partition);
+        self.offsets.retain(|done| (&done.topic, done.partition) != (&topic, partition));
+        self.offsets.push(SinkOffset { topic, partition, offset });
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<Flushed> {
+        let mut delivered = self.config.world.delivered.lock().expect("not poisoned");
+        delivered.append(&mut self.buffered);
+        let count = delivered.len().to_string();
+        Ok(Flushed {
+            offsets: std::mem::take(&mut self.offsets),
+            state: vec![StateChange::put(&b"count"[..], count)],
+            refused: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,338 @@
+//! A worker: the log and the connectors of its pipelines, started, changed and stopped together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use towpath_log::Log;
+use towpath_pipeline::{Loaded, WorkerConfig};
+use towpath_sdk::{Error, Result};
+use tracing::{info, warn};
+
+use crate::assignment::no_end;
+use crate::budget::Budget;
+use crate::clock::now_ms;
+use crate::commit::log_error;
+use crate::connector::Connector;
+use crate::spec::{ConnectorSpec, Side};
+use crate::status::TaskState;
+use crate::supervisor::{STOP_DEADLINE, Signal};
+use crate::{control, prepare};
+
+/// How often counters are sampled, and how often retention looks for what may go.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How a worker is run.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Read each source to the end it has now, deliver everything, and finish.
+    pub drain: bool,
+    /// Start new connectors afresh beside state that an old one of the same far side has left.
+    pub fresh: bool,
+    pub config: WorkerConfig,
+}
+
+/// What came of a run that has finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Connectors that FAILED, or were stopped before they were done.
+    pub failed: Vec<String>,
+    /// Records left out by `on_error: skip`.
+    pub skipped: u64,
+    /// Why the log ended, if it did.
+    pub log_failure: Option<String>,
+}
+
+/// A running worker. Shared; all methods may be called concurrently.
+pub struct Worker {
+    log: Log,
+    options: WorkerOptions,
+    started_ms: u64,
+    budget: Budget,
+    connectors: Mutex<BTreeMap<String, Arc<Connector>>>,
+    /// Changes of what runs happen one at a time.
+    changing: tokio::sync::Mutex<()>,
+    /// In a drain: the sources have ended.
+    finishing: AtomicBool,
+    finished: watch::Sender<bool>,
+}
+
+impl Worker {
+    /// Creates the topics, registers the connectors and starts them. Nothing runs after an error.
+    ///
+    /// # Errors
+    /// A source without an end in a drain; state of an old connector that a new one would ignore;
+    /// a topic that exists in another form; a log that cannot be written.
+    pub async fn start(
+        log: Log,
+        loaded: &Loaded,
+        options: WorkerOptions,
+    ) -> Result<Arc<Self>> {
+        let specs = ConnectorSpec::all(loaded, &options.config);
+        if options.drain {
+            let endless = specs.iter().find(|spec| !spec.has_end());
+            if let Some(endless) = endless {
+                return Err(no_end(&endless.name));
+            }
+        }
+        tokio::task::block_in_place(|| {
+            prepare::prepare(&log, loaded, &specs, &options.config, options.fresh)
+        })?;
+        let tasks = specs.iter().map(|spec| u64::from(spec.tasks)).sum();
+        let worker = Arc::new(Self {
+            budget: Budget::new(options.config.memory_limit.0, tasks),
+            log,
+            options,
+            started_ms: now_ms(),
+            connectors: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            finishing: AtomicBool::new(false),
+            finished: watch::Sender::new(false),
+        });
+        let paused = control::paused(&worker.log);
+        // Sinks first: they wait where the sources will write.
+        let (sinks, sources): (Vec<_>, Vec<_>) =
+            specs.into_iter().partition(|spec| matches!(spec.side, Side::Sink(_)));
+        for spec in sinks.into_iter().chain(sources) {
+            worker.start_connector(spec, &paused);
+        }
+        tokio::spawn(tick(Arc::downgrade(&worker)));
+        if worker.options.drain {
+            tokio::spawn(drain(worker.clone()));
+        }
+        Ok(worker)
+    }
+
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub fn options(&self) -> &WorkerOptions {
+        &self.options
+    }
+
+    pub(crate) fn started_ms(&self) -> u64 {
+        self.started_ms
+    }
+
+    /// Waits for the end of a drain, or for the log to fail.
+    pub async fn finished(&self) -> Outcome {
+        // The sender lives as long as `self`.
+        let _ = self.finished.subscribe().wait_for(|finished| *finished).await;
+        let connectors = self.all();
+        let unfinished = |connector: &&Arc<Connector>| {
+            !matches!(connector.state(), TaskState::Done | TaskState::Paused)
+        };
+        Outcome {
+            failed: connectors
+                .iter()
+                .filter(unfinished)
+                .map(|connector| connector.spec.name.to_string())
+                .collect(),
+            skipped: connectors.iter().map(|connector| connector.stats.skipped()).sum(),
+            log_failure: self.log.failure().map(|error| error.to_string()),
+        }
+    }
+
+    /// Stops all connectors in order: sources stop reading, what they read becomes durable, sinks
+    /// flush what they have taken. False when `deadline` passed and the rest was cut off, which
+    /// loses nothing either.
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        let _changing = self.changing.lock().await;
+        let until = tokio::time::Instant::now() + deadline;
+        let connectors = self.all();
+        for connector in &connectors {
+            connector.signal(Signal::Stop);
+        }
+        let mut orderly = true;
+        for connector in &connectors {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            orderly &= connector.stop(left, TaskState::Stopped).await;
+        }
+        orderly
+    }
+
+    /// Stops a connector until [`Worker::resume`].
+    pub async fn pause(&self, name: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        self.connector(name)?.stop(STOP_DEADLINE, TaskState::Paused).await;
+        Ok(())
+    }
+
+    /// Starts a paused connector; does nothing to a running one.
+    pub async fn resume(&self, name: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let connector = self.connector(name)?;
+        if matches!(connector.state(), TaskState::Paused | TaskState::Stopped) {
+            self.run(&connector);
+        }
+        Ok(())
+    }
+
+    /// Stops a connector and starts it again, also one that FAILED. A paused one stays paused.
+    pub async fn restart(&self, name: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let connector = self.connector(name)?;
+        if connector.state() != TaskState::Paused {
+            connector.stop(STOP_DEADLINE, TaskState::Stopped).await;
+            self.run(&connector);
+        }
+        Ok(())
+    }
+
+    /// Takes over changed pipelines: stops what is no longer there, restarts what has changed,
+    /// starts what is new, and leaves the rest alone. Returns what was done, in words; after an
+    /// error everything runs on as it was.
+    pub async fn apply(&self, loaded: &Loaded) -> Result<Vec<String>> {
+        let _changing = self.changing.lock().await;
+        let specs = ConnectorSpec::all(loaded, &self.options.config);
+        tokio::task::block_in_place(|| {
+            prepare::prepare(&self.log, loaded, &specs, &self.options.config, self.options.fresh)
+        })?;
+        let paused = control::paused(&self.log);
+        let wanted: BTreeSet<String> = specs.iter().map(|spec| spec.name.to_string()).collect();
+        let mut done = Vec::new();
+        for connector in self.all() {
+            if !wanted.contains(&*connector.spec.name) {
+                connector.stop(STOP_DEADLINE, TaskState::Stopped).await;
+                self.connectors().remove(&*connector.spec.name);
+                done.push(format!("stopped {}", connector.spec.name));
+            }
+        }
+        for spec in specs {
+            let running = self.connectors().get(&*spec.name).cloned();
+            let name = spec.name.clone();
+            match running {
+                Some(running) if running.spec.configured.same_configuration(&spec.configured) => continue,
+                Some(running) => {
+                    running.stop(STOP_DEADLINE, TaskState::Stopped).await;
+                    done.push(format!("restarted {name}"));
+                }
+                None => done.push(format!("started {name}")),
+            }
+            self.start_connector(spec, &paused);
+        }
+        Ok(done)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Connector>> {
+        self.connectors().values().cloned().collect()
+    }
+
+    fn start_connector(&self, spec: ConnectorSpec, paused: &BTreeSet<String>) {
+        let name = spec.name.to_string();
+        let is_paused = paused.contains(&name);
+        let connector = Arc::new(Connector::new(spec, TaskState::Paused));
+        if is_paused {
+            info!(connector = name, "is paused; `towpath resume {name}` starts it");
+        } else {
+            self.run(&connector);
+        }
+        self.connectors().insert(name, connector);
+    }
+
+    /// Returns when `connector` has ended and nobody is starting it again.
+    async fn ended(&self, connector: &Connector) {
+        loop {
+            let run = connector.run();
+            run.closed().await;
+            let _changing = self.changing.lock().await;
+            if Arc::ptr_eq(&run, &connector.run()) {
+                return;
+            }
+        }
+    }
+
+    /// Starts a sink anew when its topics have changed. The caller holds `changing`.
+    async fn follow_topics(&self, connector: &Connector) {
+        if connector.partitions_changed(&self.log) {
+            connector.stop(STOP_DEADLINE, TaskState::Stopped).await;
+            self.run(connector);
+        }
+    }
+
+    /// Starts the tasks of a connector that does not run.
+    fn run(&self, connector: &Connector) {
+        let finishing = self.finishing.load(Relaxed) && matches!(connector.spec.side, Side::Sink(_));
+        let signal = if finishing { Signal::Finish } else { Signal::Run };
+        connector.start(&self.log, &self.budget, self.options.drain, signal);
+    }
+
+    /// Lets go of what nobody needs any more: orphans, and records by their topics' retention.
+    fn release(&self) {
+        let running: Vec<_> =
+            self.all().iter().map(|connector| connector.spec.registration()).collect();
+        if let Err(error) = prepare::release_orphans(&self.log, &running, &self.options.config) {
+            warn!("{error}");
+        }
+        match self.log.run_retention() {
+            Ok(dropped) => dropped.iter().for_each(|what| info!("retention: {what}")),
+            Err(error) => warn!("{}", log_error("apply retention", error)),
+        }
+    }
+
+    fn connector(&self, name: &str) -> Result<Arc<Connector>> {
+        let found = self.connectors().get(name).cloned();
+        found.ok_or_else(|| {
+            let names = self.connectors().keys().cloned().collect::<Vec<_>>().join(", ");
+            Error::configuration("find a connector named", name)
+                .remedy(format!("this worker runs: {names}"))
+        })
+    }
+
+    fn connectors(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Connector>>> {
+        self.connectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for all sources, then lets the sinks deliver what is there, then says so.
+async fn drain(worker: Arc<Worker>) {
+    let (sources, sinks): (Vec<_>, Vec<_>) = worker
+        .all()
+        .into_iter()
+        .partition(|connector| matches!(connector.spec.side, Side::Source(_)));
+    for source in &sources {
+        worker.ended(source).await;
+    }
+    {
+        let _changing = worker.changing.lock().await;
+        worker.finishing.store(true, Relaxed);
+        for sink in &sinks {
+            worker.follow_topics(sink).await;
+            sink.signal(Signal::Finish);
+        }
+    }
+    for sink in &sinks {
+        worker.ended(sink).await;
+    }
+    worker.finished.send_replace(true);
+}
+
+/// What happens by the clock, as long as the worker is there: samples, retention, and a look
+/// whether the log still works.
+async fn tick(worker: std::sync::Weak<Worker>) {
+    let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
+    let mut retention_at = Instant::now() + RETENTION_INTERVAL;
+    loop {
+        ticks.tick().await;
+        let Some(worker) = worker.upgrade() else { return };
+        let now = Instant::now();
+        for connector in worker.all() {
+            connector.stats.sample(now);
+            if let Ok(_changing) = worker.changing.try_lock() {
+                worker.follow_topics(&connector).await;
+            }
+        }
+        if worker.log.failure().is_some() {
+            worker.finished.send_replace(true);
+        }
+        if now >= retention_at {
+            retention_at = now + RETENTION_INTERVAL;
+            tokio::task::block_in_place(|| worker.release());
+        }
+    }
+}
+

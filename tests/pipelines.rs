@@ -1,0 +1,104 @@
+//! Every example in `pipelines/` runs as its README says, and running it again changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Workdir, read_lines};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines")
+}
+
+/// A workdir that looks like the repository's root to a pipeline.
+fn clone_of_the_repository() -> Workdir {
+    let workdir = Workdir::new();
+    let mut directories = vec![examples()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+                workdir.write(&name.to_string_lossy(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    workdir
+}
+
+#[test]
+fn every_example_checks_and_runs_twice() {
+    let names: Vec<_> = fs::read_dir(examples())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .map(|path| format!("pipelines/{}", path.file_name().unwrap().to_string_lossy()))
+        .collect();
+    assert!(
+        names.contains(&"pipelines/quickstart.yaml".to_owned()),
+        "{names:?}"
+    );
+    for name in names {
+        let workdir = clone_of_the_repository();
+        workdir.towpath(&["check", &name]).expect_code(0);
+        assert!(
+            !workdir.path("out").exists(),
+            "{name}: check wrote something"
+        );
+        workdir.drain(&name, 0);
+        let first = outputs(&workdir);
+        assert!(!first.is_empty(), "{name} wrote nothing");
+        workdir.drain(&name, 0);
+        assert!(
+            outputs(&workdir) == first,
+            "{name}: the second run wrote something"
+        );
+    }
+}
+
+fn outputs(workdir: &Workdir) -> Vec<(String, Vec<u8>)> {
+    let files = workdir
+        .listing()
+        .into_iter()
+        .filter(|path| path.starts_with("out/"));
+    files
+        .filter(|path| workdir.path(path).is_file())
+        .map(|path| (path.clone(), workdir.read(&path)))
+        .collect()
+}
+
+#[test]
+fn the_quickstart_gives_the_log_back_and_the_same_as_json() {
+    let workdir = clone_of_the_repository();
+    let finished = workdir.drain("pipelines/quickstart.yaml", 0);
+    for connector in ["quickstart.web", "quickstart.raw", "quickstart.json"] {
+        let line = finished
+            .stderr
+            .lines()
+            .find(|line| line.contains(connector));
+        let line = line.unwrap_or_else(|| panic!("no {connector} in:\n{}", finished.stderr));
+        assert!(
+            line.contains("3000") || line.contains("3,000"),
+            "not 3000 records: {line}"
+        );
+    }
+    let log = workdir.read("pipelines/quickstart/access.log");
+    assert!(workdir.read("out/quickstart/access-0.log") == log);
+
+    let files = read_lines(&workdir.path("out/quickstart"));
+    let [(_, json), (_, raw)] = &files[..] else {
+        panic!("{} files", files.len())
+    };
+    assert_eq!(json.len(), raw.len());
+    for (number, (json, raw)) in json.iter().zip(raw).enumerate() {
+        let object: serde_json::Value = serde_json::from_slice(json).unwrap();
+        assert_eq!(object["offset"], number);
+        assert_eq!(object["value"].as_str().map(str::as_bytes), Some(&raw[..]));
+        let fields: Vec<_> = object.as_object().expect("an object").keys().collect();
+        assert_eq!(fields, ["offset", "timestamp", "value"]);
+    }
+}
