@@ -5,6 +5,8 @@ mod data;
 mod http;
 mod wrong;
 
+use std::fs;
+
 use crate::harness::{Workdir, assert_snapshot};
 
 /// A pipeline that copies `in/*.log` to `out/all.log` through the topic `lines`.
@@ -92,10 +94,7 @@ fn what_check_prints_is_a_pipeline_that_checks() {
         .expect_code(0)
         .stdout;
     workdir.write("printed/copy.yaml", &printed);
-    let again = workdir
-        .towpath(&["check", "--print", "printed/copy.yaml"])
-        .expect_code(0)
-        .stdout;
+    let again = workdir.towpath(&["check", "--print", "copy.yaml"]).expect_code(0).stdout;
     assert_eq!(again, printed);
 }
 
@@ -190,7 +189,7 @@ fn generated_records_reach_standard_output_and_nothing_else_does() {
     workdir.write(
         "gen.yaml",
         "sources:
-  numbers: { type: generate, topic: made, count: 500, size: 40, seed: 7 }
+  numbers: { type: generate, topic: made, count: 500, size: 40B, seed: 7 }
 sinks:
   shown: { type: stdout, topics: made }
 ",

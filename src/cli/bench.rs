@@ -59,7 +59,13 @@ pub struct Figure {
 impl Figure {
     pub fn new(what: impl Into<String>, took: Duration, bytes: u64, records: u64) -> Self {
         let seconds = took.as_secs_f64();
-        Self { what: what.into(), seconds, bytes, records, memory_bytes: None }
+        Self {
+            what: what.into(),
+            seconds,
+            bytes,
+            records,
+            memory_bytes: None,
+        }
     }
 }
 
@@ -68,7 +74,13 @@ pub fn bench(args: &BenchArgs, output: Output) -> Result<(), Failure> {
         Some(dir) => dir.clone(),
         None => beside(&args.data.settings()?.data_dir),
     };
-    let bytes = args.size.map_or(if args.full { FULL_BYTES } else { QUICK_BYTES }, |size| size.0);
+    let bytes = args
+        .size
+        .map_or(if args.full { FULL_BYTES } else { QUICK_BYTES }, |size| {
+            size.0
+        });
+    // The processes that are measured have another working directory.
+    let parent = std::path::absolute(&parent).map_err(|error| cannot("find", &parent, &error))?;
     check_space(&parent, bytes)?;
     let dir = tempfile::Builder::new()
         .prefix("towpath-bench-")
@@ -79,15 +91,19 @@ pub fn bench(args: &BenchArgs, output: Output) -> Result<(), Failure> {
     } else {
         quick(dir.path(), bytes)?
     };
-    dir.close().map_err(|error| cannot("remove what was made in", &parent, &error))?;
+    dir.close()
+        .map_err(|error| cannot("remove what was made in", &parent, &error))?;
     output.data(&figures, |figures| render(figures))
 }
 
 fn quick(dir: &Path, bytes: u64) -> Result<Vec<Figure>, Failure> {
-    note(&format!("writing {} of access-log lines", size(bytes as f64)));
+    note(&format!(
+        "writing {} of access-log lines",
+        size(bytes as f64)
+    ));
     let input = Input::write(&dir.join("input"), 1, bytes)?;
-    let warm_up = disk::copies(dir, &input, 1)?;
-    drop(warm_up);
+    // Memory and disk that were never touched are slower the first time.
+    disk::copies(dir, &input, 1)?;
     let mut figures = vec![disk::copies(dir, &input, 1)?, disk::copies(dir, &input, 2)?];
     figures.extend(log::append_and_read(&dir.join("log"), &input)?);
     figures.push(pipeline::drain(dir, &input, Scenario::OneFile)?);
@@ -127,15 +143,22 @@ fn render(figures: &[Figure]) -> String {
         ("MEMORY", Align::Right),
     ]);
     for figure in figures {
-        let per_second = |amount: u64| {
-            if amount == 0 { "-".to_owned() } else { count((amount as f64 / figure.seconds) as u64) }
+        let per_second = |amount: f64| match amount > 0.0 && figure.seconds > 0.0 {
+            true => count((amount / figure.seconds) as u64),
+            false => "-".to_owned(),
         };
         table.row([
             figure.what.clone(),
-            if figure.seconds > 0.0 { format!("{:.3}", figure.seconds) } else { "-".to_owned() },
-            per_second(figure.bytes / 1_000_000),
-            per_second(figure.records),
-            figure.memory_bytes.map_or("-".to_owned(), |bytes| size(bytes as f64)),
+            if figure.seconds > 0.0 {
+                format!("{:.3}", figure.seconds)
+            } else {
+                "-".to_owned()
+            },
+            per_second(figure.bytes as f64 / 1e6),
+            per_second(figure.records as f64),
+            figure
+                .memory_bytes
+                .map_or("-".to_owned(), |bytes| size(bytes as f64)),
         ]);
     }
     table.render("nothing measured")

@@ -104,22 +104,37 @@ async fn topics(settings: &Settings) -> Result<Topics, Failure> {
     let mut client = Client::open(settings).await?;
     let topics: Result<Vec<control::Topic>, _> = client.get("/v1/topics").await;
     client.close()?;
-    let counted = topics?.into_iter().map(|topic| (topic.name, topic.partitions.len() as u32));
+    let counted = topics?
+        .into_iter()
+        .map(|topic| (topic.name, topic.partitions.len() as u32));
     Ok(counted.collect())
 }
 
 fn print_all(printed: &[Printed]) -> String {
-    let documents = printed.iter().map(|one| format!("# {}\n{}", one.file.display(), one.yaml));
+    let documents = printed
+        .iter()
+        .map(|one| format!("# {}\n{}", one.file.display(), one.yaml));
     documents.collect::<Vec<_>>().join("---\n")
 }
 
 impl Checked {
     fn of(loaded: &Loaded, settings: &Settings, there: &Topics) -> Self {
         let defaults = &settings.worker.topic_defaults;
-        let new = loaded.topics.values().filter(|topic| !there.contains_key(&topic.name));
-        let tasks = loaded.pipelines.iter().flat_map(connectors).map(|(connector, _)| {
-            if connector.enabled { u64::from(connector.tasks.get()) } else { 0 }
-        });
+        let new = loaded
+            .topics
+            .values()
+            .filter(|topic| !there.contains_key(&topic.name));
+        let tasks = loaded
+            .pipelines
+            .iter()
+            .flat_map(connectors)
+            .map(|(connector, _)| {
+                if connector.enabled {
+                    u64::from(connector.tasks.get())
+                } else {
+                    0
+                }
+            });
         Self {
             pipelines: loaded
                 .pipelines
@@ -130,7 +145,10 @@ impl Checked {
                 .map(|topic| NewTopic {
                     name: topic.name.clone(),
                     partitions: topic.partitions.unwrap_or(defaults.partitions).get(),
-                    format: topic.format.map_or("text", |format| format.as_str()).to_owned(),
+                    format: topic
+                        .format
+                        .map_or("text", |format| format.as_str())
+                        .to_owned(),
                 })
                 .collect(),
             data_dir: std::path::absolute(&settings.data_dir)
@@ -147,25 +165,53 @@ impl Checked {
     fn render(&self) -> String {
         let mut out = String::new();
         for pipeline in &self.pipelines {
-            out.push_str(&format!("{} ({})\n", pipeline.name, pipeline.file.display()));
+            out.push_str(&format!(
+                "{} ({})\n",
+                pipeline.name,
+                pipeline.file.display()
+            ));
             for line in &pipeline.picture {
                 out.push_str(&format!("  {line}\n"));
             }
             for connector in &pipeline.connectors {
-                let CheckedConnector { name, r#type, far_side } = connector;
+                let CheckedConnector {
+                    name,
+                    r#type,
+                    far_side,
+                } = connector;
                 out.push_str(&format!("    {name}: {type} {far_side}\n"));
             }
         }
         for topic in &self.creates {
-            let NewTopic { name, partitions, format } = topic;
+            let NewTopic {
+                name,
+                partitions,
+                format,
+            } = topic;
             let plural = if *partitions == 1 { "" } else { "s" };
-            out.push_str(&format!("creates topic {name} ({format}, {partitions} partition{plural})\n"));
+            out.push_str(&format!(
+                "creates topic {name} ({format}, {partitions} partition{plural})\n"
+            ));
         }
-        let verb = if self.data_dir_exists { "uses" } else { "creates" };
-        out.push_str(&format!("{verb} data directory {}\n", self.data_dir.display()));
+        let verb = if self.data_dir_exists {
+            "uses"
+        } else {
+            "creates"
+        };
+        out.push_str(&format!(
+            "{verb} data directory {}\n",
+            self.data_dir.display()
+        ));
         let working = std::env::current_dir().unwrap_or_default();
-        out.push_str(&format!("relative paths of data go from {}\n", working.display()));
-        let Memory { limit_bytes, record_bytes_max, tasks } = self.memory;
+        out.push_str(&format!(
+            "relative paths of data go from {}\n",
+            working.display()
+        ));
+        let Memory {
+            limit_bytes,
+            record_bytes_max,
+            tasks,
+        } = self.memory;
         out.push_str(&format!(
             "data in flight takes at most {}, and up to {} more for each of {tasks} tasks while \
              its records are larger than 1 MiB\n",
@@ -194,9 +240,15 @@ impl CheckedPipeline {
 }
 
 /// Sources and sinks, each with what it talks to.
-fn connectors(
-    pipeline: &Pipeline,
-) -> impl Iterator<Item = (&towpath_pipeline::Connector, String)> {
-    let sources = pipeline.sources.iter().map(|at| (&at.connector, at.config.far_side()));
-    sources.chain(pipeline.sinks.iter().map(|at| (&at.connector, at.config.far_side())))
+fn connectors(pipeline: &Pipeline) -> impl Iterator<Item = (&towpath_pipeline::Connector, String)> {
+    let sources = pipeline
+        .sources
+        .iter()
+        .map(|at| (&at.connector, at.config.far_side()));
+    sources.chain(
+        pipeline
+            .sinks
+            .iter()
+            .map(|at| (&at.connector, at.config.far_side())),
+    )
 }

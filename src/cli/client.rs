@@ -14,9 +14,9 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tower::ServiceExt;
 use towpath_log::Log;
 use towpath_runtime::control::Control;
-use tower::ServiceExt;
 
 use super::data::{DataArgs, Settings};
 use super::failure::Failure;
@@ -34,7 +34,10 @@ pub struct Client {
 enum Route {
     Worker(SendRequest<Full<Bytes>>),
     /// No worker runs: this process holds the log.
-    Here { router: Router, log: Log },
+    Here {
+        router: Router,
+        log: Log,
+    },
 }
 
 impl Client {
@@ -47,7 +50,11 @@ impl Client {
     pub async fn open(settings: &Settings) -> Result<Self, Failure> {
         let data_dir = &settings.data_dir;
         if !settings.hold_log() {
-            let what = if data_dir.exists() { "holds no log" } else { "does not exist" };
+            let what = if data_dir.exists() {
+                "holds no log"
+            } else {
+                "does not exist"
+            };
             return Err(Failure::environment(format!(
                 "the data directory {} {what}: `towpath run` makes it; --data-dir names another",
                 data_dir.display()
@@ -70,17 +77,25 @@ impl Client {
     /// The worker of `data_dir`, if one answers.
     pub async fn worker(data_dir: &Path) -> Option<Self> {
         let stream = socket::connect(data_dir).await.ok()?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .ok()?;
         // An error of the connection is also one of the request that waits on it.
         tokio::spawn(async move { drop(connection.await) });
-        Some(Self { route: Route::Worker(sender) })
+        Some(Self {
+            route: Route::Worker(sender),
+        })
     }
 
     fn here(settings: &Settings) -> Result<Self, Failure> {
         let log = settings.open_log()?;
         let control = Control::new(log.clone(), None, settings.worker.max_record.0);
-        Ok(Self { route: Route::Here { router: router(Arc::new(control)), log } })
+        Ok(Self {
+            route: Route::Here {
+                router: router(Arc::new(control)),
+                log,
+            },
+        })
     }
 
     /// Whether a worker answers; else nothing changes while this process holds the log.
@@ -112,7 +127,8 @@ impl Client {
             Route::Worker(_) => Ok(()),
             Route::Here { router, log } => {
                 drop(router);
-                log.close().map_err(|error| Failure::failed(error.to_string()))
+                log.close()
+                    .map_err(|error| Failure::failed(error.to_string()))
             }
         }
     }
@@ -125,16 +141,38 @@ impl Client {
     ) -> Result<T, Failure> {
         let (status, body) = match &mut self.route {
             Route::Worker(sender) => {
-                let response = sender.send_request(request(method, path, Full::new(body))?).await;
+                let response = sender
+                    .send_request(request(method, path, Full::new(body))?)
+                    .await;
                 let response = response.map_err(|error| lost(&error))?;
                 let status = response.status();
-                (status, response.into_body().collect().await.map_err(|error| lost(&error))?.to_bytes())
+                (
+                    status,
+                    response
+                        .into_body()
+                        .collect()
+                        .await
+                        .map_err(|error| lost(&error))?
+                        .to_bytes(),
+                )
             }
             Route::Here { router, .. } => {
                 let request = request(method, path, Body::from(body))?;
-                let response = router.clone().oneshot(request).await.map_err(|error| lost(&error))?;
+                let response = router
+                    .clone()
+                    .oneshot(request)
+                    .await
+                    .map_err(|error| lost(&error))?;
                 let status = response.status();
-                (status, response.into_body().collect().await.map_err(|error| lost(&error))?.to_bytes())
+                (
+                    status,
+                    response
+                        .into_body()
+                        .collect()
+                        .await
+                        .map_err(|error| lost(&error))?
+                        .to_bytes(),
+                )
             }
         };
         answer(status, &body)
@@ -153,8 +191,12 @@ fn request<B>(method: Method, path: &str, body: B) -> Result<Request<B>, Failure
 
 fn answer<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failure> {
     match serde_json::from_slice::<Envelope<T>>(body) {
-        Ok(Envelope { data: Some(data), .. }) => Ok(data),
-        Ok(Envelope { error: Some(error), .. }) => Err(Failure::answered(error)),
+        Ok(Envelope {
+            data: Some(data), ..
+        }) => Ok(data),
+        Ok(Envelope {
+            error: Some(error), ..
+        }) => Err(Failure::answered(error)),
         _ => Err(Failure::failed(format!(
             "the worker gave an answer ({status}) that this version does not understand; \
              use the version of towpath that the worker runs"

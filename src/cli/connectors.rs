@@ -62,7 +62,11 @@ pub fn connectors(args: &ConnectorsArgs, output: Output) -> Result<(), Failure> 
         return output.data(&all, |all| list(all));
     };
     let connector = registry.get(name).ok_or_else(|| {
-        let names: Vec<&str> = registry.types().iter().map(|connector| connector.name).collect();
+        let names: Vec<&str> = registry
+            .types()
+            .iter()
+            .map(|connector| connector.name)
+            .collect();
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("possible: {}", names.join(", ")),
@@ -92,8 +96,14 @@ impl SideAnswer {
     fn of(spec: &OptionsSpec, names: &[(&'static str, &'static str)]) -> Self {
         let mut options = Vec::new();
         add_options(spec, "", &mut options);
-        let names = names.iter().map(|&(name, description)| NameAnswer { name, description });
-        Self { description: spec.doc.clone(), options, template_names: names.collect() }
+        let names = names
+            .iter()
+            .map(|&(name, description)| NameAnswer { name, description });
+        Self {
+            description: spec.doc.clone(),
+            options,
+            template_names: names.collect(),
+        }
     }
 }
 
@@ -124,7 +134,9 @@ fn value(node: &Node) -> Value {
         NodeValue::String(text) => Value::String(text.clone()),
         NodeValue::List(items) => items.iter().map(value).collect(),
         NodeValue::Map(entries) => {
-            let entries = entries.iter().map(|(key, node)| (key.name.clone(), value(node)));
+            let entries = entries
+                .iter()
+                .map(|(key, node)| (key.name.clone(), value(node)));
             Value::Object(entries.collect::<Map<_, _>>())
         }
     }
@@ -143,7 +155,11 @@ fn list(types: &[TypeAnswer]) -> String {
             (None, Some(_)) => "sink",
             (None, None) => "",
         };
-        table.row([connector.name.to_owned(), sides.to_owned(), connector.summary.to_owned()]);
+        table.row([
+            connector.name.to_owned(),
+            sides.to_owned(),
+            connector.summary.to_owned(),
+        ]);
     }
     let hint = "\n`towpath connectors TYPE` lists the options of a type.\n";
     table.render("no connector types in this build") + hint
@@ -160,12 +176,17 @@ fn detail(connector: &TypeAnswer) -> String {
                 (Some(default), false) => format!("default {}", shown(default)),
                 (None, false) => "optional".to_owned(),
             };
-            out.push_str(&format!("  {} ({}; {default})\n", option.name, option.r#type));
+            out.push_str(&format!(
+                "  {} ({}; {default})\n",
+                option.name, option.r#type
+            ));
             out.push_str(&format!("      {}\n", option.description));
         }
         for name in &side.template_names {
             let (name, description) = (name.name, name.description);
-            out.push_str(&format!("  in templates: {{{name}}}\n      {description}\n"));
+            out.push_str(&format!(
+                "  in templates: {{{name}}}\n      {description}\n"
+            ));
         }
     }
     out.push_str("\nOptions that every source or sink has are in `towpath schema`.\n");
@@ -181,7 +202,10 @@ fn shown(default: &Value) -> String {
 }
 
 fn markdown(connector: &ConnectorType) -> String {
-    let source = connector.source.as_ref().map(|side| ("Source", (side.spec)()));
+    let source = connector
+        .source
+        .as_ref()
+        .map(|side| ("Source", (side.spec)()));
     let sink = connector.sink.as_ref().map(|side| ("Sink", (side.spec)()));
     let tables: Vec<String> = [source, sink]
         .into_iter()

@@ -31,10 +31,16 @@ pub struct Settings {
 impl DataArgs {
     pub fn settings(&self) -> Result<Settings, Failure> {
         let default = Path::new("towpath.yaml");
-        let file = self.config.as_deref().or_else(|| default.exists().then_some(default));
+        let file = self
+            .config
+            .as_deref()
+            .or_else(|| default.exists().then_some(default));
         let worker = load_worker_config(file, &ProcessEnvironment)
             .map_err(|diagnostics| Failure::diagnostics(&diagnostics, colour()))?;
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(&worker.data_dir));
+        let data_dir = self
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(&worker.data_dir));
         Ok(Settings { worker, data_dir })
     }
 }
@@ -51,7 +57,10 @@ impl Settings {
             towpath_pipeline::Durability::Fsync => Durability::Fsync,
             towpath_pipeline::Durability::Os => Durability::Os,
         };
-        let config = LogConfig { durability, ..LogConfig::default() };
+        let config = LogConfig {
+            durability,
+            ..LogConfig::default()
+        };
         let (log, recovery) = Log::open_disk(&self.data_dir, config)
             .map_err(|error| Failure::log(&self.data_dir, &error))?;
         let found = [

@@ -60,13 +60,17 @@ impl Failure {
     pub fn log(dir: &Path, error: &LogError) -> Self {
         match error.kind() {
             LogErrorKind::Locked { pid } => {
-                let holder = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                let holder =
+                    pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
                 let failure = Self::environment(format!(
                     "cannot open the data directory {}: {holder} holds it; stop that one, or choose \
                      another with --data-dir",
                     dir.display()
                 ));
-                Self { held: true, ..failure }
+                Self {
+                    held: true,
+                    ..failure
+                }
             }
             LogErrorKind::Damaged => Self::failed(format!("{error}; see `towpath log verify`")),
             LogErrorKind::Transient | LogErrorKind::Io => Self::environment(error.to_string()),
@@ -81,17 +85,29 @@ impl Failure {
         let mut body = ErrorBody::new("configuration", format!("{count} problem{plural} found"));
         body.problems = diagnostics.to_json();
         let text = Some(diagnostics.render(colour));
-        Self { text, ..Self::new(Exit::Input, body) }
+        Self {
+            text,
+            ..Self::new(Exit::Input, body)
+        }
     }
 
     /// Output could not be written.
     pub fn output(error: &std::io::Error) -> Self {
         let failure = Self::environment(format!("cannot write to stdout: {error}"));
-        Self { unheard: error.kind() == std::io::ErrorKind::BrokenPipe, ..failure }
+        Self {
+            unheard: error.kind() == std::io::ErrorKind::BrokenPipe,
+            ..failure
+        }
     }
 
     fn new(exit: Exit, body: ErrorBody) -> Self {
-        Self { exit, body, text: None, unheard: false, held: false }
+        Self {
+            exit,
+            body,
+            text: None,
+            unheard: false,
+            held: false,
+        }
     }
 }
 

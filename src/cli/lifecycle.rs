@@ -27,7 +27,11 @@ pub async fn change(
     let changed: Result<Changed, Failure> = client.post(&path, &()).await;
     client.close()?;
     output.data(&changed?, |changed| {
-        changed.connectors.iter().map(|name| format!("{} {name}\n", done(action))).collect()
+        changed
+            .connectors
+            .iter()
+            .map(|name| format!("{} {name}\n", done(action)))
+            .collect()
     })
 }
 

@@ -52,16 +52,17 @@ pub fn log(args: &LogArgs, output: Output) -> Result<(), Failure> {
 
 fn verify(args: &DataArgs, output: Output) -> Result<(), Failure> {
     let dir = data_dir(args)?;
-    let report =
-        towpath_log::verify(&dir, &Disk).map_err(|error| Failure::log(&dir, &error))?;
+    let report = towpath_log::verify(&dir, &Disk).map_err(|error| Failure::log(&dir, &error))?;
     let verified = Verified::of(&report);
     if report.damage.is_empty() {
         return output.data(&verified, Verified::render);
     }
     let places = report.damage.len();
     let plural = if places == 1 { "" } else { "s" };
-    let mut failure =
-        Failure::failed(format!("the log in {} is damaged in {places} place{plural}", dir.display()));
+    let mut failure = Failure::failed(format!(
+        "the log in {} is damaged in {places} place{plural}",
+        dir.display()
+    ));
     if output.json {
         failure.body.problems = report.damage.into_iter().map(Value::String).collect();
     } else {
@@ -77,7 +78,11 @@ fn dump(args: &DataArgs, output: Output) -> Result<(), Failure> {
     let mut ready = String::new();
     let mut print = |item: DumpItem| {
         damaged |= matches!(item, DumpItem::Damage(_));
-        ready.push_str(&if output.json { format!("{}\n", item_json(&item)) } else { item_text(&item) });
+        ready.push_str(&if output.json {
+            format!("{}\n", item_json(&item))
+        } else {
+            item_text(&item)
+        });
         if ready.len() >= CHUNK_BYTES && written.is_ok() {
             written = stdout(ready.as_bytes());
             ready.clear();
@@ -86,7 +91,11 @@ fn dump(args: &DataArgs, output: Output) -> Result<(), Failure> {
     let dumped = towpath_log::dump(&dir, &Disk, &mut print);
     written.and_then(|()| stdout(ready.as_bytes()))?;
     dumped.map_err(|error| Failure::log(&dir, &error))?;
-    if damaged { Err(Failure::failed("the log is damaged")) } else { Ok(()) }
+    if damaged {
+        Err(Failure::failed("the log is damaged"))
+    } else {
+        Ok(())
+    }
 }
 
 fn data_dir(args: &DataArgs) -> Result<std::path::PathBuf, Failure> {
@@ -95,7 +104,9 @@ fn data_dir(args: &DataArgs) -> Result<std::path::PathBuf, Failure> {
         return Ok(settings.data_dir);
     }
     let dir = settings.data_dir.display();
-    Err(Failure::environment(format!("there is no log in the directory {dir}")))
+    Err(Failure::environment(format!(
+        "there is no log in the directory {dir}"
+    )))
 }
 
 impl<'a> Verified<'a> {
@@ -124,7 +135,11 @@ impl<'a> Verified<'a> {
             count(self.segments),
             count(self.batches),
             size(self.bytes as f64),
-            if self.damage.is_empty() { "no damage" } else { "damaged" }
+            if self.damage.is_empty() {
+                "no damage"
+            } else {
+                "damaged"
+            }
         ));
         out
     }
@@ -133,15 +148,26 @@ impl<'a> Verified<'a> {
 fn item_text(item: &DumpItem) -> String {
     match item {
         DumpItem::Snapshot { entry } => format!("snapshot {entry}\n"),
-        DumpItem::Record { file, position, sequence, epoch, entries } => {
-            let mut out =
-                format!("{file} byte {position}: record {sequence}, epoch {epoch}\n");
+        DumpItem::Record {
+            file,
+            position,
+            sequence,
+            epoch,
+            entries,
+        } => {
+            let mut out = format!("{file} byte {position}: record {sequence}, epoch {epoch}\n");
             for entry in entries {
                 out.push_str(&format!("    {entry}\n"));
             }
             out
         }
-        DumpItem::Batch { file, position, base_offset, records, bytes } => {
+        DumpItem::Batch {
+            file,
+            position,
+            base_offset,
+            records,
+            bytes,
+        } => {
             let last = base_offset + u64::from(*records).saturating_sub(1);
             format!("{file} byte {position}: offsets {base_offset} to {last}, {bytes} bytes\n")
         }
@@ -152,11 +178,23 @@ fn item_text(item: &DumpItem) -> String {
 fn item_json(item: &DumpItem) -> Value {
     match item {
         DumpItem::Snapshot { entry } => json!({ "kind": "snapshot", "entry": entry }),
-        DumpItem::Record { file, position, sequence, epoch, entries } => json!({
+        DumpItem::Record {
+            file,
+            position,
+            sequence,
+            epoch,
+            entries,
+        } => json!({
             "kind": "record", "file": file, "position": position, "sequence": sequence,
             "epoch": epoch, "entries": entries,
         }),
-        DumpItem::Batch { file, position, base_offset, records, bytes } => json!({
+        DumpItem::Batch {
+            file,
+            position,
+            base_offset,
+            records,
+            bytes,
+        } => json!({
             "kind": "batch", "file": file, "position": position, "base_offset": base_offset,
             "records": records, "bytes": bytes,
         }),

@@ -36,15 +36,26 @@ pub fn init(config: &LoggingConfig, screen: Screen) {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    let lines = Lines { screen, level, format: config.format };
+    let lines = Lines {
+        screen,
+        level,
+        format: config.format,
+    };
     // It fails only if it was done before: then that one goes on.
     let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        let ours = ["towpath", "connector_"].iter().any(|name| metadata.target().starts_with(name));
-        *metadata.level() <= if ours { self.level } else { self.level.min(Level::WARN) }
+        let ours = ["towpath", "connector_"]
+            .iter()
+            .any(|name| metadata.target().starts_with(name));
+        *metadata.level()
+            <= if ours {
+                self.level
+            } else {
+                self.level.min(Level::WARN)
+            }
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -131,13 +142,19 @@ mod tests {
         let mut others = Map::new();
         others.insert("connector".to_owned(), "web.nginx".into());
         others.insert("attempt".to_owned(), 3.into());
-        Fields { message: "cannot open a\nb\u{1b}[2J".to_owned(), others }
+        Fields {
+            message: "cannot open a\nb\u{1b}[2J".to_owned(),
+            others,
+        }
     }
 
     #[test]
     fn no_value_can_break_the_line_or_the_terminal() {
         let text = fields().text("T", Level::WARN);
-        assert_eq!(text, "T WARN  web.nginx: cannot open a\\nb\\u{1b}[2J attempt=3");
+        assert_eq!(
+            text,
+            "T WARN  web.nginx: cannot open a\\nb\\u{1b}[2J attempt=3"
+        );
         let json = fields().json("T", Level::WARN);
         let expected = r#"{"time":"T","level":"warn","message":"cannot open a\nb\u001b[2J","connector":"web.nginx","attempt":3}"#;
         assert_eq!(json, expected);

@@ -38,10 +38,14 @@ use output::Output;
 
 /// Moves records between systems, through a durable log, as YAML pipelines say.
 #[derive(Debug, Parser)]
-#[command(name = "towpath", version, after_help = "\
+#[command(
+    name = "towpath",
+    version,
+    after_help = "\
 Exit codes: 0 done, 1 a connector or an operation failed, 2 wrong arguments or pipeline, \
 3 environment (data directory locked or missing, port taken).
-Data goes to stdout, all else to stderr.")]
+Data goes to stdout, all else to stderr."
+)]
 struct Cli {
     /// Answer with one JSON envelope, or one JSON line per record
     #[arg(long, global = true)]
@@ -129,7 +133,11 @@ fn usage(error: &clap::Error) -> ExitCode {
         let text = text.strip_prefix("error: ").unwrap_or(&text);
         Output { json: true }.failure(&Failure::input(text.trim_end()));
     }
-    if error.use_stderr() { Exit::Input.into() } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        Exit::Input.into()
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Reads an argument of a type that options have too, such as a duration.

@@ -55,21 +55,37 @@ enum OffsetsCommand {
 
 pub async fn offsets(args: OffsetsArgs, output: Output) -> Result<(), Failure> {
     match args.command {
-        OffsetsCommand::Show { connector: None, data } => {
+        OffsetsCommand::Show {
+            connector: None,
+            data,
+        } => {
             let mut client = Client::connect(&data).await?;
             let offsets: Result<Vec<ConnectorOffsets>, _> = client.get("/v1/offsets").await;
             client.close()?;
             output.data(&offsets?, |offsets| show(offsets))
         }
-        OffsetsCommand::Show { connector: Some(connector), data } => {
+        OffsetsCommand::Show {
+            connector: Some(connector),
+            data,
+        } => {
             let mut client = Client::connect(&data).await?;
             let offsets: Result<ConnectorOffsets, _> = client.get(&path(&connector)).await;
             client.close()?;
-            output.data(&offsets?, |offsets| detail(offsets))
+            output.data(&offsets?, detail)
         }
-        OffsetsCommand::Reset { connector, to, topic, partition, data } => {
+        OffsetsCommand::Reset {
+            connector,
+            to,
+            topic,
+            partition,
+            data,
+        } => {
             let mut client = Client::connect(&data).await?;
-            let request = ResetRequest { to, topic, partition };
+            let request = ResetRequest {
+                to,
+                topic,
+                partition,
+            };
             let path = format!("{}/reset", path(&connector));
             let answer: Result<ResetAnswer, _> = client.post(&path, &request).await;
             client.close()?;
@@ -89,8 +105,9 @@ fn path(connector: &str) -> String {
 }
 
 fn show(connectors: &[ConnectorOffsets]) -> String {
-    let (sinks, sources): (Vec<_>, Vec<_>) =
-        connectors.iter().partition(|connector| connector.kind == ConnectorKind::Sink);
+    let (sinks, sources): (Vec<_>, Vec<_>) = connectors
+        .iter()
+        .partition(|connector| connector.kind == ConnectorKind::Sink);
     let mut out = String::new();
     if !sinks.is_empty() {
         out.push_str(&places(sinks.iter().flat_map(|sink| {
@@ -117,7 +134,11 @@ fn show(connectors: &[ConnectorOffsets]) -> String {
         }
         out.push_str(&table.render(""));
     }
-    if out.is_empty() { "no connectors\n".to_owned() } else { out }
+    if out.is_empty() {
+        "no connectors\n".to_owned()
+    } else {
+        out
+    }
 }
 
 fn detail(connector: &ConnectorOffsets) -> String {
@@ -131,7 +152,12 @@ fn detail(connector: &ConnectorOffsets) -> String {
     if let Some(group) = &connector.group {
         let generation = connector.generation.unwrap_or(0);
         out.push_str(&format!("group {group}, generation {generation}\n"));
-        out.push_str(&places(connector.offsets.iter().map(|at| (connector.name.as_str(), at))));
+        out.push_str(&places(
+            connector
+                .offsets
+                .iter()
+                .map(|at| (connector.name.as_str(), at)),
+        ));
     }
     if !connector.state.is_empty() {
         let mut table = Table::new(&[("STATE KEY", Align::Left), ("SIZE", Align::Right)]);
@@ -146,12 +172,17 @@ fn detail(connector: &ConnectorOffsets) -> String {
 fn reset(answer: &ResetAnswer) -> String {
     if answer.offsets.is_empty() {
         return format!(
-            "{} begins again by its `start`: {} keys of its state deleted\n",
+            "{} begins again by its `start`; keys of its state deleted: {}\n",
             answer.connector,
             count(answer.state_keys_deleted)
         );
     }
-    places(answer.offsets.iter().map(|at| (answer.connector.as_str(), at)))
+    places(
+        answer
+            .offsets
+            .iter()
+            .map(|at| (answer.connector.as_str(), at)),
+    )
 }
 
 fn places<'a>(places: impl Iterator<Item = (&'a str, &'a PartitionOffset)>) -> String {
@@ -168,7 +199,8 @@ fn places<'a>(places: impl Iterator<Item = (&'a str, &'a PartitionOffset)>) -> S
             sink.to_owned(),
             at.topic.clone(),
             at.partition.to_string(),
-            at.offset.map_or("-".to_owned(), |offset| offset.to_string()),
+            at.offset
+                .map_or("-".to_owned(), |offset| offset.to_string()),
             at.end_offset.to_string(),
             count(at.lag_records),
         ]);

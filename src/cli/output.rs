@@ -20,7 +20,11 @@ impl Output {
         data: &T,
         human: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
-        if self.json { self.json_line(&Envelope::data(data)) } else { stdout(human(data).as_bytes()) }
+        if self.json {
+            self.json_line(&Envelope::data(data))
+        } else {
+            stdout(human(data).as_bytes())
+        }
     }
 
     /// Prints one line of JSON.
@@ -67,7 +71,11 @@ pub fn colour() -> bool {
 
 /// `text` in red where stderr shows colour.
 fn red(text: &str) -> String {
-    if colour() { format!("\u{1b}[1;31m{text}\u{1b}[0m") } else { text.to_owned() }
+    if colour() {
+        format!("\u{1b}[1;31m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// How a column is aligned.
@@ -86,7 +94,10 @@ pub struct Table {
 
 impl Table {
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row with a cell for each column.
@@ -106,7 +117,11 @@ impl Table {
                 widest.max(self.columns[column].0.len())
             })
             .collect();
-        let header: Vec<String> = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let header: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
         std::iter::once(&header)
             .chain(&self.rows)
             .map(|row| format!("{}\n", self.line(row, &widths)))
@@ -148,7 +163,13 @@ pub fn size(bytes: f64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    let digits = if unit == 0 || value >= 99.95 { 0 } else if value >= 9.995 { 1 } else { 2 };
+    let digits = if unit == 0 || value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
@@ -161,7 +182,13 @@ pub fn rate(per_second: f64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    let digits = if unit == 0 || value >= 99.95 { 0 } else if value >= 9.995 { 1 } else { 2 };
+    let digits = if unit == 0 || value >= 99.95 {
+        0
+    } else if value >= 9.995 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$}{}", UNITS[unit])
 }
 
@@ -194,23 +221,35 @@ mod tests {
         assert_eq!(table.render("no topics"), "no topics\n");
         table.row(["access-logs".to_owned(), "7".to_owned()]);
         table.row(["t".to_owned(), "12,345,678".to_owned()]);
-        let expected = "TOPIC           RECORDS\naccess-logs           7\nt            12,345,678\n";
+        let expected =
+            "TOPIC           RECORDS\naccess-logs           7\nt            12,345,678\n";
         assert_eq!(table.render("no topics"), expected);
     }
 
     #[test]
     fn numbers_are_short_and_exact_enough() {
-        for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(count(number), expected);
         }
-        for (bytes, expected) in
-            [(0.0, "0 B"), (999.0, "999 B"), (1024.0, "1.00 KiB"), (1_572_864.0, "1.50 MiB")]
-        {
+        for (bytes, expected) in [
+            (0.0, "0 B"),
+            (999.0, "999 B"),
+            (1024.0, "1.00 KiB"),
+            (1_572_864.0, "1.50 MiB"),
+        ] {
             assert_eq!(size(bytes), expected);
         }
-        for (per_second, expected) in
-            [(0.4, "0"), (999.9, "1.00 k"), (2_510_000.0, "2.51 M"), (45_600.0, "45.6 k")]
-        {
+        for (per_second, expected) in [
+            (0.4, "0"),
+            (999.9, "1.00 k"),
+            (2_510_000.0, "2.51 M"),
+            (45_600.0, "45.6 k"),
+        ] {
             assert_eq!(rate(per_second), expected);
         }
         for (millis, expected) in [(340, "340 ms"), (12_000, "12 s"), (180_000, "3 min")] {

@@ -15,7 +15,10 @@ pub type Topics = BTreeMap<String, u32>;
 
 /// The topics of `log`.
 pub fn topics_of(log: &Log) -> Topics {
-    log.topics().into_iter().map(|topic| (topic.name, topic.config.partitions)).collect()
+    log.topics()
+        .into_iter()
+        .map(|topic| (topic.name, topic.config.partitions))
+        .collect()
 }
 
 /// Reads `paths`, says what is probably not meant, and refuses what is wrong.

@@ -48,9 +48,14 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
     let mut client = Client::connect(&args.data).await?;
     let path = format!("/v1/topics/{}/records", escape(&args.topic));
     // A wrong name is told before the first line is waited for.
-    let _: towpath_runtime::control::Topic =
-        client.get(&format!("/v1/topics/{}", escape(&args.topic))).await?;
-    let mut lines = Lines { args: &args, input: BufReader::new(std::io::stdin()), number: 0 };
+    let _: towpath_runtime::control::Topic = client
+        .get(&format!("/v1/topics/{}", escape(&args.topic)))
+        .await?;
+    let mut lines = Lines {
+        args: &args,
+        input: BufReader::new(std::io::stdin()),
+        number: 0,
+    };
     let mut written = 0;
     let result = loop {
         let first = lines.number + 1;
@@ -59,7 +64,10 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
             Ok(records) => records,
             Err(failure) => break Err(failure),
         };
-        match client.post::<Produced>(&path, &ProduceRequest { records }).await {
+        match client
+            .post::<Produced>(&path, &ProduceRequest { records })
+            .await
+        {
             Ok(produced) => written += produced.records,
             Err(mut failure) => {
                 let message = &mut failure.body.message;
@@ -69,14 +77,24 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
         }
     };
     if result.is_err() && written > 0 {
-        note(&format!("{} records were written before it", count(written)));
+        note(&format!(
+            "{} records were written before it",
+            count(written)
+        ));
     }
     result.and(client.close())?;
-    let summary = Summary { topic: args.topic.clone(), records: written };
+    let summary = Summary {
+        topic: args.topic.clone(),
+        records: written,
+    };
     if output.json {
         return output.data(&summary, |_| String::new());
     }
-    note(&format!("{} records written to {}", count(written), args.topic));
+    note(&format!(
+        "{} records written to {}",
+        count(written),
+        args.topic
+    ));
     Ok(())
 }
 
@@ -87,9 +105,10 @@ impl Lines<'_> {
         let mut bytes = 0;
         loop {
             let mut line = Vec::new();
-            let read = self.input.read_until(b'\n', &mut line).map_err(|error| {
-                Failure::environment(format!("cannot read stdin: {error}"))
-            })?;
+            let read = self
+                .input
+                .read_until(b'\n', &mut line)
+                .map_err(|error| Failure::environment(format!("cannot read stdin: {error}")))?;
             if read == 0 {
                 return Ok(records);
             }
@@ -122,7 +141,12 @@ impl Lines<'_> {
             }
         };
         let value = Some(Payload::of(value));
-        Ok(NewRecord { key, value, partition: self.args.partition, headers: Vec::new() })
+        Ok(NewRecord {
+            key,
+            value,
+            partition: self.args.partition,
+            headers: Vec::new(),
+        })
     }
 }
 
@@ -131,7 +155,9 @@ fn split_once<'a>(line: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8
     if separator.is_empty() {
         return None;
     }
-    let at = line.windows(separator.len()).position(|window| window == separator)?;
+    let at = line
+        .windows(separator.len())
+        .position(|window| window == separator)?;
     Some((&line[..at], &line[at + separator.len()..]))
 }
 

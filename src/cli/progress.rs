@@ -26,9 +26,16 @@ impl Screen {
     /// Shows progress if `wanted` and stderr is a terminal.
     pub fn new(wanted: bool) -> Self {
         let shown = wanted && std::io::stderr().is_terminal();
-        let target =
-            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { multi: MultiProgress::with_draw_target(target), lines: Arc::default(), shown }
+        let target = if shown {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            multi: MultiProgress::with_draw_target(target),
+            lines: Arc::default(),
+            shown,
+        }
     }
 
     /// Whether there is anyone to show progress to.
@@ -44,8 +51,12 @@ impl Screen {
     /// Shows how everything is now.
     pub fn show(&self, status: &WorkerStatus) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let width =
-            status.connectors.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
+        let width = status
+            .connectors
+            .iter()
+            .map(|c| c.name.chars().count())
+            .max()
+            .unwrap_or(0);
         let current = &status.connectors[..status.connectors.len().min(LINES_MAX)];
         lines.retain(|name, bar| {
             let there = current.iter().any(|connector| connector.name == *name);
@@ -86,7 +97,9 @@ fn line(connector: &ConnectorStatus, width: usize) -> String {
         }
         None => " ".repeat(BAR_CELLS + 8),
     };
-    let lag = connector.lag_records.map_or(String::new(), |lag| format!("  lag {}", count(lag)));
+    let lag = connector
+        .lag_records
+        .map_or(String::new(), |lag| format!("  lag {}", count(lag)));
     let name = &connector.name;
     format!(
         "{name:<width$}  {:<8}  {share}  {:>7} records/s  {:>9}/s{lag}",
@@ -125,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_line_has_share_and_rates() {
-        let expected = "web.nginx   running   [#########...........]  45 %   2.51 M records/s   1.50 MiB/s";
+        let expected =
+            "web.nginx   running   [#########...........]  45 %   2.51 M records/s   1.50 MiB/s";
         assert_eq!(line(&connector(Some(0.45)), 10), expected);
         let unknown = line(&connector(None), 10);
         assert_eq!(unknown.len(), expected.len(), "{unknown}");

@@ -82,9 +82,18 @@ pub fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::environment(format!("cannot start threads: {error}")))?;
-    let run = Run { args, settings: &settings, output, screen, log };
+    let run = Run {
+        args,
+        settings: &settings,
+        output,
+        screen,
+        log,
+    };
     let result = threads.block_on(run.work(loaded));
-    let closed = run.log.close().map_err(|error| Failure::failed(error.to_string()));
+    let closed = run
+        .log
+        .close()
+        .map_err(|error| Failure::failed(error.to_string()));
     // A read of stdin that waits for a line must not hold up the end.
     threads.shutdown_background();
     result.and(closed)
@@ -120,11 +129,17 @@ fn open_log(settings: &Settings) -> Result<Log, Failure> {
 impl Run<'_> {
     async fn work(&self, loaded: Loaded) -> Result<(), Failure> {
         let mut signals = Signals::new()?;
-        let mut watch =
-            self.args.watch.then(|| Watch::start(&self.args.pipelines)).transpose()?;
+        let mut watch = self
+            .args
+            .watch
+            .then(|| Watch::start(&self.args.pipelines))
+            .transpose()?;
         let data_dir = &self.settings.data_dir;
         let mut socket = socket::bind(data_dir).map_err(|error| {
-            Failure::environment(format!("cannot make a socket in {}: {error}", data_dir.display()))
+            Failure::environment(format!(
+                "cannot make a socket in {}: {error}",
+                data_dir.display()
+            ))
         })?;
         let admin = self.admin_listener().await?;
         self.plan(&loaded, admin.is_some());
@@ -136,8 +151,11 @@ impl Run<'_> {
         let worker = Worker::start(self.log.clone(), &loaded, options).await?;
         if let Some(listener) = socket.listener.take() {
             let record_bytes_max = self.settings.worker.max_record.0;
-            let control =
-                Control::new(self.log.clone(), Some(Arc::clone(&worker)), record_bytes_max);
+            let control = Control::new(
+                self.log.clone(),
+                Some(Arc::clone(&worker)),
+                record_bytes_max,
+            );
             tokio::spawn(axum::serve(listener, router(Arc::new(control))).into_future());
         }
         if let Some(listener) = admin {
@@ -154,7 +172,9 @@ impl Run<'_> {
         match admin::bind(address).await {
             Ok(listener) => Ok(Some(listener)),
             Err(error) if self.args.drain && address == default_address() => {
-                self.screen.note(&format!("warning: {error}; going on without the admin port"));
+                self.screen.note(&format!(
+                    "warning: {error}; going on without the admin port"
+                ));
                 Ok(None)
             }
             Err(error) => Err(Failure::environment(error.to_string())),
@@ -164,7 +184,11 @@ impl Run<'_> {
     /// Says in a few lines what is about to run.
     fn plan(&self, loaded: &Loaded, admin: bool) {
         let address = self.settings.worker.admin.listen.0;
-        let admin = if admin { format!("http://{address}") } else { "none".to_owned() };
+        let admin = if admin {
+            format!("http://{address}")
+        } else {
+            "none".to_owned()
+        };
         self.screen.note(&format!(
             "towpath {}: data in {}, admin port {admin}",
             env!("CARGO_PKG_VERSION"),
@@ -185,7 +209,10 @@ impl Run<'_> {
     ) -> End {
         let finished = worker.finished();
         tokio::pin!(finished);
-        let limit = self.args.timeout.map(|timeout| tokio::time::Instant::now() + timeout.0);
+        let limit = self
+            .args
+            .timeout
+            .map(|timeout| tokio::time::Instant::now() + timeout.0);
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
@@ -212,11 +239,14 @@ impl Run<'_> {
             Err(failure) => Err(failure),
         };
         match applied {
-            Ok(done) => done.iter().for_each(|what| self.screen.note(&format!("reload: {what}"))),
+            Ok(done) => done
+                .iter()
+                .for_each(|what| self.screen.note(&format!("reload: {what}"))),
             Err(failure) => {
                 let text = failure.text.unwrap_or(failure.body.message);
                 self.screen.note(text.trim_end());
-                self.screen.note("reload: the pipelines are left as they were");
+                self.screen
+                    .note("reload: the pipelines are left as they were");
             }
         }
     }
@@ -234,16 +264,17 @@ impl Run<'_> {
         self.screen.clear();
         let summary = Summary::of(&worker.status());
         match end {
-            End::Finished(Outcome { log_failure: Some(failure), .. }) => {
-                Err(Failure::failed(failure))
-            }
+            End::Finished(Outcome {
+                log_failure: Some(failure),
+                ..
+            }) => Err(Failure::failed(failure)),
             End::Finished(outcome) => {
                 summary.print(self.output, &self.screen)?;
                 failed(worker, &outcome)
             }
-            End::Asked if self.args.drain => {
-                Err(Failure::failed("stopped before the end of the drain; run it again to go on"))
-            }
+            End::Asked if self.args.drain => Err(Failure::failed(
+                "stopped before the end of the drain; run it again to go on",
+            )),
             End::Asked => summary.print(self.output, &self.screen),
             End::TimedOut => Err(Failure::failed(
                 "the drain was not done when --timeout passed; run it again to go on",
@@ -269,8 +300,17 @@ impl Run<'_> {
             }
         };
         let seconds = started.elapsed().as_secs_f64();
-        let how = if orderly { "in order" } else { "what was still busy was cut off" };
-        let lag: u64 = worker.status().connectors.iter().filter_map(|c| c.lag_records).sum();
+        let how = if orderly {
+            "in order"
+        } else {
+            "what was still busy was cut off"
+        };
+        let lag: u64 = worker
+            .status()
+            .connectors
+            .iter()
+            .filter_map(|c| c.lag_records)
+            .sum();
         self.screen.note(&format!(
             "stopped after {seconds:.1} s, {how}; {} records are still to be delivered",
             count(lag)
@@ -288,7 +328,10 @@ fn failed(worker: &Worker, outcome: &Outcome) -> Result<(), Failure> {
         .failed
         .iter()
         .map(|name| {
-            let connector = status.connectors.iter().find(|connector| connector.name == *name);
+            let connector = status
+                .connectors
+                .iter()
+                .find(|connector| connector.name == *name);
             match connector.and_then(|connector| connector.reason.as_deref()) {
                 Some(reason) => format!("{name} failed: {reason}"),
                 None => format!("{name} did not come to its end"),

@@ -25,7 +25,9 @@ pub async fn status(args: StatusArgs, output: Output) -> Result<(), Failure> {
     let mut client = Client::connect(&args.data).await?;
     let answer: StatusAnswer = client.get("/v1/status").await?;
     client.close()?;
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     output.data(&answer, |answer| render(answer, now_ms))
 }
@@ -57,11 +59,16 @@ fn render(answer: &StatusAnswer, now_ms: u64) -> String {
         ("LAG", Align::Right),
     ]);
     for connector in &status.connectors {
+        let since = span(now_ms.saturating_sub(connector.since_ms));
         table.row([
             connector.name.clone(),
             connector.connector_type.clone(),
             connector.state.as_str().to_owned(),
-            span(now_ms.saturating_sub(connector.since_ms)),
+            if answer.running {
+                since
+            } else {
+                "-".to_owned()
+            },
             count(connector.records),
             rate(connector.records_per_second),
             size(connector.bytes_per_second),
@@ -70,7 +77,10 @@ fn render(answer: &StatusAnswer, now_ms: u64) -> String {
     }
     out.push_str(&table.render("no connectors"));
     if answer.running {
-        status.connectors.iter().for_each(|connector| explain(connector, now_ms, &mut out));
+        status
+            .connectors
+            .iter()
+            .for_each(|connector| explain(connector, now_ms, &mut out));
     }
     out
 }
@@ -79,7 +89,10 @@ fn render(answer: &StatusAnswer, now_ms: u64) -> String {
 fn explain(connector: &ConnectorStatus, now_ms: u64, out: &mut String) {
     if connector.skipped > 0 {
         let skipped = count(connector.skipped);
-        out.push_str(&format!("{}: {skipped} bad records were left out\n", connector.name));
+        out.push_str(&format!(
+            "{}: {skipped} bad records were left out\n",
+            connector.name
+        ));
     }
     for task in &connector.tasks {
         let of_many = connector.tasks.len() > 1;
@@ -159,7 +172,10 @@ mod tests {
             log_failure: None,
             connectors: vec![connector],
         };
-        StatusAnswer { running: true, status }
+        StatusAnswer {
+            running: true,
+            status,
+        }
     }
 
     #[test]

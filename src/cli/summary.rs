@@ -80,14 +80,25 @@ impl Summary {
 /// A line of a process's status such as `VmHWM:  1234 kB`, in bytes.
 pub fn memory(pid: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }
 
 impl Done {
     fn of(connector: &ConnectorStatus) -> Self {
         let seconds = connector.seconds;
-        let rate = if seconds > 0.0 { connector.records as f64 / seconds } else { 0.0 };
+        let rate = if seconds > 0.0 {
+            connector.records as f64 / seconds
+        } else {
+            0.0
+        };
         Self {
             name: connector.name.clone(),
             kind: connector.kind,
@@ -121,6 +132,13 @@ mod tests {
 CONNECTOR  STATE  RECORDS      BYTES  SECONDS  RECORDS/S  SKIPPED
 web.nginx  done     6,000  1,020,000     2.00      3,000        0
 ";
-        assert_eq!(Summary { connectors: vec![done], memory_peak_bytes: None }.render(), expected);
+        assert_eq!(
+            Summary {
+                connectors: vec![done],
+                memory_peak_bytes: None
+            }
+            .render(),
+            expected
+        );
     }
 }

@@ -81,7 +81,9 @@ async fn print_all(args: &TailArgs, client: &mut Client, output: Output) -> Resu
         return Ok(());
     }
     while left > 0 {
-        let page: RecordsPage = client.get(&path(args, cursor.as_deref(), left, WAIT_MS)).await?;
+        let page: RecordsPage = client
+            .get(&path(args, cursor.as_deref(), left, WAIT_MS))
+            .await?;
         print(&page.records)?;
         left -= page.records.len() as u64;
         cursor = Some(page.cursor);
@@ -115,15 +117,29 @@ fn path(args: &TailArgs, cursor: Option<&str>, limit: u64, wait_ms: u64) -> Stri
         (Some(cursor), _) => ("cursor", cursor.to_owned()),
         (None, from) => ("from", from.clone().unwrap_or_default()),
     };
-    query(args, &[place, ("limit", limit.to_string()), ("wait_ms", wait_ms.to_string())])
+    query(
+        args,
+        &[
+            place,
+            ("limit", limit.to_string()),
+            ("wait_ms", wait_ms.to_string()),
+        ],
+    )
 }
 
 fn query(args: &TailArgs, pairs: &[(&str, String)]) -> String {
-    let partition = args.partition.map(|partition| ("partition", partition.to_string()));
+    let partition = args
+        .partition
+        .map(|partition| ("partition", partition.to_string()));
     let pairs = pairs.iter().cloned().chain(partition);
-    let query: Vec<String> =
-        pairs.map(|(name, value)| format!("{name}={}", escape(&value))).collect();
-    format!("/v1/topics/{}/records?{}", escape(&args.topic), query.join("&"))
+    let query: Vec<String> = pairs
+        .map(|(name, value)| format!("{name}={}", escape(&value)))
+        .collect();
+    format!(
+        "/v1/topics/{}/records?{}",
+        escape(&args.topic),
+        query.join("&")
+    )
 }
 
 /// Prints records: as JSON lines, or the bytes as they are, escaped on a terminal.
@@ -162,7 +178,12 @@ fn print_line(
         Ok(())
     };
     if args.meta {
-        let place = format!("{} {} {}\t", time(record.timestamp_ms), record.partition, record.offset);
+        let place = format!(
+            "{} {} {}\t",
+            time(record.timestamp_ms),
+            record.partition,
+            record.offset
+        );
         put(Some(&Payload::Text(place)))?;
     }
     if args.keys {

@@ -99,7 +99,10 @@ fn describe(topic: &Topic) -> String {
     out.push_str(&table.render("no partitions"));
     for partition in &topic.partitions {
         if let Some(damage) = &partition.damage {
-            out.push_str(&format!("partition {} has stopped: {damage}\n", partition.partition));
+            out.push_str(&format!(
+                "partition {} has stopped: {damage}\n",
+                partition.partition
+            ));
         }
     }
     for reader in &topic.readers {
@@ -115,8 +118,14 @@ fn describe(topic: &Topic) -> String {
 fn retention(topic: &Topic) -> String {
     let parts = [
         topic.retention_time_ms.map(span),
-        topic.retention_bytes.map(|bytes| format!("{} a partition", size(bytes as f64))),
+        topic
+            .retention_bytes
+            .map(|bytes| format!("{} a partition", size(bytes as f64))),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() { "forever".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "forever".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }

@@ -37,7 +37,9 @@ impl Watch {
         })
         .map_err(cannot)?;
         for folder in folders(paths) {
-            watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(cannot)?;
+            watcher
+                .watch(&folder, RecursiveMode::NonRecursive)
+                .map_err(cannot)?;
         }
         let (tell, changes) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -49,7 +51,10 @@ impl Watch {
                 }
             }
         });
-        Ok(Self { changes, _watcher: watcher })
+        Ok(Self {
+            changes,
+            _watcher: watcher,
+        })
     }
 
     /// Returns after a change. Cancel safe.
@@ -71,8 +76,11 @@ fn folders(paths: &[PathBuf]) -> BTreeSet<PathBuf> {
 
 /// Whether a pipeline file may be another now. Sinks may write to the same folder.
 fn concerns(event: &Event) -> bool {
-    let is_yaml =
-        |path: &PathBuf| Path::new(path).extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let is_yaml = |path: &PathBuf| {
+        Path::new(path)
+            .extension()
+            .is_some_and(|end| end == "yaml" || end == "yml")
+    };
     !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(is_yaml)
 }
 
@@ -91,6 +99,8 @@ mod tests {
         assert!(quiet.is_err(), "another file was told");
         std::fs::write(dir.path().join("new"), "two").expect("writes");
         std::fs::rename(dir.path().join("new"), &file).expect("renames");
-        tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.expect("is told");
+        tokio::time::timeout(Duration::from_secs(10), watch.changed())
+            .await
+            .expect("is told");
     }
 }

@@ -24,7 +24,10 @@ impl Codecs for StandardCodecs {
             Compression::None => None,
             Compression::Gzip { level } => {
                 let level = flate2::Compression::new(level);
-                Some(Box::new(Gzip { level, member: None }))
+                Some(Box::new(Gzip {
+                    level,
+                    member: None,
+                }))
             }
             Compression::Zstd { level } => Some(Box::new(Zstd::new(level)?)),
         })
@@ -42,7 +45,9 @@ impl Codecs for StandardCodecs {
                 let cannot = |error| Error::transient("decompress", "zstd").because(error);
                 let mut decoder =
                     zstd::Decoder::with_buffer(BufReader::new(input)).map_err(cannot)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(cannot)?;
+                decoder
+                    .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                    .map_err(cannot)?;
                 Box::new(decoder)
             }
         })
@@ -58,9 +63,13 @@ struct Gzip {
 impl Compressor for Gzip {
     fn write(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let level = self.level;
-        let member = self.member.get_or_insert_with(|| GzEncoder::new(Vec::new(), level));
+        let member = self
+            .member
+            .get_or_insert_with(|| GzEncoder::new(Vec::new(), level));
         for piece in input.chunks(STEP_BYTES) {
-            member.write_all(piece).map_err(|error| cannot_compress("gzip", error))?;
+            member
+                .write_all(piece)
+                .map_err(|error| cannot_compress("gzip", error))?;
             out.append(member.get_mut());
         }
         Ok(())
@@ -68,7 +77,9 @@ impl Compressor for Gzip {
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
         if let Some(member) = self.member.take() {
-            let mut rest = member.finish().map_err(|error| cannot_compress("gzip", error))?;
+            let mut rest = member
+                .finish()
+                .map_err(|error| cannot_compress("gzip", error))?;
             out.append(&mut rest);
         }
         Ok(())
@@ -86,8 +97,13 @@ impl Zstd {
         let cannot = |error| cannot_compress("zstd", error);
         let level = i32::try_from(level).unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
         let mut context = ZstdEncoder::new(level).map_err(cannot)?;
-        context.set_parameter(CParameter::ChecksumFlag(true)).map_err(cannot)?;
-        Ok(Self { context, begun: false })
+        context
+            .set_parameter(CParameter::ChecksumFlag(true))
+            .map_err(cannot)?;
+        Ok(Self {
+            context,
+            begun: false,
+        })
     }
 }
 
@@ -123,7 +139,9 @@ impl Compressor for Zstd {
             }
         }
         self.begun = false;
-        self.context.reinit().map_err(|error| cannot_compress("zstd", error))
+        self.context
+            .reinit()
+            .map_err(|error| cannot_compress("zstd", error))
     }
 }
 

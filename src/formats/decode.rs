@@ -28,8 +28,13 @@ impl Decoder for Raw {
         envelope: &Envelope<'_>,
         out: &mut BatchBuilder,
     ) -> Result<()> {
-        out.push(envelope.timestamp_ms, envelope.key, Some(payload), envelope.headers)
-            .map_err(|error| Error::record("take", "a record").because(error))
+        out.push(
+            envelope.timestamp_ms,
+            envelope.key,
+            Some(payload),
+            envelope.headers,
+        )
+        .map_err(|error| Error::record("take", "a record").because(error))
     }
 }
 

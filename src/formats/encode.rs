@@ -22,7 +22,9 @@ pub fn encoder(format: Option<Format>, fields: &Fields) -> Result<Box<dyn Encode
             .because("only `json` has names for them")
             .remedy("set `format: json`"));
     }
-    Ok(Box::new(Named { fields: fields.iter().collect() }))
+    Ok(Box::new(Named {
+        fields: fields.iter().collect(),
+    }))
 }
 
 /// The value alone.
@@ -95,7 +97,10 @@ fn put_value(value: Option<&[u8]>, format: Format, out: &mut Vec<u8>) -> Result<
         return Ok(());
     };
     match format {
-        Format::Json if value.is_empty() => Err(Fault { at: 0, what: "an empty value is no JSON" }),
+        Format::Json if value.is_empty() => Err(Fault {
+            at: 0,
+            what: "an empty value is no JSON",
+        }),
         Format::Json => json::put_on_one_line(value, out),
         Format::Bytes => {
             json::put_base64(value, out);
@@ -106,7 +111,10 @@ fn put_value(value: Option<&[u8]>, format: Format, out: &mut Vec<u8>) -> Result<
                 json::put_string(text, out);
                 Ok(())
             }
-            Err(error) => Err(Fault { at: error.valid_up_to(), what: "invalid UTF-8" }),
+            Err(error) => Err(Fault {
+                at: error.valid_up_to(),
+                what: "invalid UTF-8",
+            }),
         },
     }
 }
@@ -124,8 +132,15 @@ fn put_text_or_base64(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
 fn put_headers(record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     out.push(b'[');
     for (index, header) in record.headers.iter().enumerate() {
-        let header = header.map_err(|_: BatchError| Fault { at: 0, what: "malformed headers" })?;
-        out.extend_from_slice(if index == 0 { b"{\"key\":" } else { b",{\"key\":" });
+        let header = header.map_err(|_: BatchError| Fault {
+            at: 0,
+            what: "malformed headers",
+        })?;
+        out.extend_from_slice(if index == 0 {
+            b"{\"key\":"
+        } else {
+            b",{\"key\":"
+        });
         put_text_or_base64(Some(header.key), out);
         out.extend_from_slice(b",\"value\":");
         put_text_or_base64(header.value, out);
@@ -137,7 +152,10 @@ fn put_headers(record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
 
 /// ISO 8601 in UTC with milliseconds.
 fn put_timestamp(timestamp_ms: i64, out: &mut Vec<u8>) -> Result<(), Fault> {
-    const BEYOND: Fault = Fault { at: 0, what: "a timestamp beyond the year 9999" };
+    const BEYOND: Fault = Fault {
+        at: 0,
+        what: "a timestamp beyond the year 9999",
+    };
     let timestamp = jiff::Timestamp::from_millisecond(timestamp_ms).map_err(|_| BEYOND)?;
     write!(out, "\"{timestamp:.3}\"").map_err(|_| BEYOND)
 }
@@ -148,6 +166,9 @@ fn put_integer(number: i64, out: &mut Vec<u8>) {
 }
 
 fn refused(batch: &SinkBatch, record: &Record<'_>, fault: Fault) -> Error {
-    let place = format!("record {} of {}-{}", record.offset, batch.topic.name, batch.partition);
+    let place = format!(
+        "record {} of {}-{}",
+        record.offset, batch.topic.name, batch.partition
+    );
     Error::record("write as JSON", place).because(fault)
 }

@@ -14,7 +14,10 @@ use scan::{Scanner, string_text};
 /// Unicode (no half surrogate pairs).
 pub(crate) fn validate(bytes: &[u8]) -> Result<(), Fault> {
     if let Err(error) = std::str::from_utf8(bytes) {
-        return Err(Fault { at: error.valid_up_to(), what: "invalid UTF-8" });
+        return Err(Fault {
+            at: error.valid_up_to(),
+            what: "invalid UTF-8",
+        });
     }
     let mut scanner = Scanner::new(bytes);
     scanner.value()?;
@@ -47,11 +50,17 @@ fn find<'a>(value: &'a [u8], steps: &[Step]) -> Result<Option<Cow<'a, str>>, Fau
     let text = scanner.value()?;
     match text.first() {
         Some(b'"') => Ok(Some(string_text(text, at)?)),
-        Some(b'{' | b'[') => Err(Fault { at, what: "an object or array, where one value is needed" }),
+        Some(b'{' | b'[') => Err(Fault {
+            at,
+            what: "an object or array, where one value is needed",
+        }),
         Some(b'n') => Ok(None),
         _ => match std::str::from_utf8(text) {
             Ok(text) => Ok(Some(Cow::Borrowed(text))),
-            Err(_) => Err(Fault { at, what: "invalid UTF-8" }),
+            Err(_) => Err(Fault {
+                at,
+                what: "invalid UTF-8",
+            }),
         },
     }
 }
@@ -69,7 +78,10 @@ pub(crate) fn put_on_one_line(value: &[u8], out: &mut Vec<u8>) -> Result<(), Fau
     for (at, &byte) in value.iter().enumerate() {
         if in_string && matches!(byte, b'\n' | b'\r') {
             out.truncate(before);
-            return Err(Fault { at, what: "a line break inside a string" });
+            return Err(Fault {
+                at,
+                what: "a line break inside a string",
+            });
         }
         if in_string || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
             out.push(byte);

@@ -6,27 +6,52 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 use towpath_record::{Batch, BatchBuilder, Header};
-use towpath_sdk::config::{Compression, Fields, Format, Node, NodeValue, OptionType, Problems, Span};
+use towpath_sdk::config::{
+    Compression, Fields, Format, Node, NodeValue, OptionType, Problems, Span,
+};
 use towpath_sdk::{Codecs, Envelope, ErrorKind, Path, SinkBatch, SinkTopic};
 
 use crate::{StandardCodecs, decoder, encoder, json, lookup};
 
 const HEADERS: [Header<'static>; 3] = [
-    Header { key: b"a", value: Some(b"1") },
-    Header { key: b"a", value: None },
-    Header { key: b"\xff", value: Some(b"\xfe") },
+    Header {
+        key: b"a",
+        value: Some(b"1"),
+    },
+    Header {
+        key: b"a",
+        value: None,
+    },
+    Header {
+        key: b"\xff",
+        value: Some(b"\xfe"),
+    },
 ];
 
 fn batch(format: Format, value: Option<&[u8]>) -> SinkBatch {
     let mut builder = BatchBuilder::default();
-    builder.push(1_700_000_000_005, Some(b"k\"ey"), value, &HEADERS).unwrap();
-    let topic = SinkTopic { name: "t".into(), id: "id".into(), format };
+    builder
+        .push(1_700_000_000_005, Some(b"k\"ey"), value, &HEADERS)
+        .unwrap();
+    let topic = SinkTopic {
+        name: "t".into(),
+        id: "id".into(),
+        format,
+    };
     let batch: Batch = builder.finish().unwrap();
-    SinkBatch { topic: Arc::new(topic), partition: 3, from_offset: 0, batch }
+    SinkBatch {
+        topic: Arc::new(topic),
+        partition: 3,
+        from_offset: 0,
+        batch,
+    }
 }
 
 fn fields(names: &[&str]) -> Fields {
-    let names = names.iter().map(|name| Node::new(Span::NONE, *name)).collect();
+    let names = names
+        .iter()
+        .map(|name| Node::new(Span::NONE, *name))
+        .collect();
     let node = Node::new(Span::NONE, NodeValue::List(names));
     Fields::parse(&node, &mut Problems::new()).unwrap()
 }
@@ -40,7 +65,9 @@ fn encode(
     let batch = batch(topic, value);
     let record = batch.batch.records().next().unwrap().unwrap();
     let mut out = b"before".to_vec();
-    let result = encoder(format, fields).unwrap().encode(&batch, &record, &mut out);
+    let result = encoder(format, fields)
+        .unwrap()
+        .encode(&batch, &record, &mut out);
     let out = String::from_utf8_lossy(&out).into_owned();
     match result {
         Ok(()) => Ok(out.strip_prefix("before").unwrap().to_owned()),
@@ -59,7 +86,12 @@ fn each_format_writes_each_topic() {
         assert_eq!(written.as_deref(), Ok(expected), "{topic:?} to {format:?}");
     };
     check(Text, Some("a \"b\"\t\u{1}ü"), None, "a \"b\"\t\u{1}ü\n");
-    check(Text, Some("a \"b\"\t\u{1}\\ü"), Some(Json), "\"a \\\"b\\\"\\t\\u0001\\\\ü\"\n");
+    check(
+        Text,
+        Some("a \"b\"\t\u{1}\\ü"),
+        Some(Json),
+        "\"a \\\"b\\\"\\t\\u0001\\\\ü\"\n",
+    );
     check(Text, Some(""), Some(Json), "\"\"\n");
     check(Text, None, Some(Text), "\n");
     check(Text, None, Some(Json), "null\n");
@@ -69,7 +101,12 @@ fn each_format_writes_each_topic() {
     check(Bytes, Some("ab"), Some(Text), "ab\n");
     check(Json, Some("{\"a\": 1.0}"), None, "{\"a\": 1.0}\n");
     check(Json, Some("{\"a\": 1.0}"), Some(Text), "{\"a\": 1.0}\n");
-    check(Json, Some("{\n \"a \\\\\\\" b\": [1,\r\n\t2]}"), None, "{\"a \\\\\\\" b\":[1,2]}\n");
+    check(
+        Json,
+        Some("{\n \"a \\\\\\\" b\": [1,\r\n\t2]}"),
+        None,
+        "{\"a \\\\\\\" b\":[1,2]}\n",
+    );
 }
 
 #[test]
@@ -87,7 +124,15 @@ fn what_is_no_json_is_refused_with_its_place() {
 
 #[test]
 fn several_fields_make_an_object_in_their_order() {
-    let all = fields(&["offset", "value", "key", "headers", "timestamp", "topic", "partition"]);
+    let all = fields(&[
+        "offset",
+        "value",
+        "key",
+        "headers",
+        "timestamp",
+        "topic",
+        "partition",
+    ]);
     let written = encode(Format::Json, Some(b"{\"v\":\n1}"), Some(Format::Json), &all).unwrap();
     assert_eq!(
         written,
@@ -104,8 +149,14 @@ fn several_fields_make_an_object_in_their_order() {
 
 fn decode(format: Format, payload: &[u8]) -> Result<Option<Batch>, String> {
     let mut out = BatchBuilder::default();
-    let envelope = Envelope { timestamp_ms: 7, key: Some(b"k"), headers: &HEADERS };
-    decoder(format)().decode(payload, &envelope, &mut out).map_err(|error| error.to_string())?;
+    let envelope = Envelope {
+        timestamp_ms: 7,
+        key: Some(b"k"),
+        headers: &HEADERS,
+    };
+    decoder(format)()
+        .decode(payload, &envelope, &mut out)
+        .map_err(|error| error.to_string())?;
     Ok(out.finish())
 }
 
@@ -114,25 +165,45 @@ fn payloads_pass_unchanged() {
     for (format, payload) in [
         (Format::Text, &b"a\xff\0\r"[..]),
         (Format::Bytes, b""),
-        (Format::Json, b" {\"a\": 1.000000000000000000000000000000001e9999}\r"),
+        (
+            Format::Json,
+            b" {\"a\": 1.000000000000000000000000000000001e9999}\r",
+        ),
     ] {
         let batch = decode(format, payload).unwrap().unwrap();
         let record = batch.records().next().unwrap().unwrap();
         assert_eq!((record.value, record.key), (Some(payload), Some(&b"k"[..])));
         assert_eq!((record.timestamp_ms, record.headers.len()), (7, 3));
     }
-    assert!(decode(Format::Json, b" \r").unwrap().is_none(), "a blank line is no record");
+    assert!(
+        decode(Format::Json, b" \r").unwrap().is_none(),
+        "a blank line is no record"
+    );
 }
 
 #[test]
 fn json_is_checked_strictly() {
     let check = |text: &str, error: &str| {
         let found = json::validate(text.as_bytes()).map_err(|fault| fault.to_string());
-        assert_eq!(found, if error.is_empty() { Ok(()) } else { Err(error.into()) }, "{text}");
+        assert_eq!(
+            found,
+            if error.is_empty() {
+                Ok(())
+            } else {
+                Err(error.into())
+            },
+            "{text}"
+        );
     };
-    check(r#" {"a":[1,-0.5e+3,true,false,null,"\u00e9\ud83d\ude00"]} "#, "");
+    check(
+        r#" {"a":[1,-0.5e+3,true,false,null,"\u00e9\ud83d\ude00"]} "#,
+        "",
+    );
     check(&("[".repeat(128) + &"]".repeat(128)), "");
-    check(&"[".repeat(100_000), "nested more than 128 deep at byte 128");
+    check(
+        &"[".repeat(100_000),
+        "nested more than 128 deep at byte 128",
+    );
     check("{} {}", "text behind the value at byte 3");
     check("[1,]", "expected a value at byte 3");
     check(r#"{"a":1,}"#, "expected a field's name in quotes at byte 7");
@@ -145,13 +216,21 @@ fn json_is_checked_strictly() {
     check(r#""\x""#, "an unknown escape in a string at byte 2");
     check("nul", "expected a value at byte 0");
     check("[\"a", "the text ends inside a string at byte 3");
-    check("{\"a\":", "the text ends where a value is expected at byte 5");
-    assert!(decode(Format::Json, b"\"\xff\"").unwrap_err().contains("invalid UTF-8 at byte 1"));
+    check(
+        "{\"a\":",
+        "the text ends where a value is expected at byte 5",
+    );
+    assert!(
+        decode(Format::Json, b"\"\xff\"")
+            .unwrap_err()
+            .contains("invalid UTF-8 at byte 1")
+    );
 }
 
 #[test]
 fn a_path_finds_its_scalar() {
-    let value = br#"{"order":{"items":[{"price":1.50},{"price":"\u00e9"}],"id":null},"order":1,"b":true}"#;
+    let value =
+        br#"{"order":{"items":[{"price":1.50},{"price":"\u00e9"}],"id":null},"order":1,"b":true}"#;
     let check = |path: &str, expected: Option<&str>| {
         let path = Path::parse(path).unwrap();
         assert_eq!(lookup(value, &path).unwrap().as_deref(), expected, "{path}");
@@ -163,8 +242,13 @@ fn a_path_finds_its_scalar() {
     check("order.id.x", None);
     check("b", Some("true"));
     check("absent", None);
-    let error = lookup(value, &Path::parse("order.items").unwrap()).unwrap_err().to_string();
-    assert!(error.contains("cannot look up `order.items`: an object or array"), "{error}");
+    let error = lookup(value, &Path::parse("order.items").unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("cannot look up `order.items`: an object or array"),
+        "{error}"
+    );
     assert!(lookup(b"{\"a\"", &Path::parse("a").unwrap()).is_err());
 }
 
@@ -178,7 +262,7 @@ fn members_decompress_alone_and_together() {
         let mut plain = Vec::new();
         let mut first_end = 0;
         for size in [10usize, 0, 3_000_000] {
-            let input: Vec<u8> = (0..size).map(|at| (at * at >> 7) as u8).collect();
+            let input: Vec<u8> = (0..size).map(|at| ((at * at) >> 7) as u8).collect();
             compressor.write(&input, &mut out).unwrap();
             compressor.finish(&mut out).unwrap();
             plain.extend(input);
@@ -187,21 +271,42 @@ fn members_decompress_alone_and_together() {
         assert!(decompress(&compression, &out) == plain);
         assert!(decompress(&compression, &out[..first_end]) == plain[..10]);
     }
-    assert!(StandardCodecs.compressor(&Compression::None).unwrap().is_none());
+    assert!(
+        StandardCodecs
+            .compressor(&Compression::None)
+            .unwrap()
+            .is_none()
+    );
 }
 
 fn decompress(compression: &Compression, bytes: &[u8]) -> Vec<u8> {
     let input = Box::new(std::io::Cursor::new(Bytes::copy_from_slice(bytes)));
     let mut plain = Vec::new();
-    StandardCodecs.decompressor(compression, input).unwrap().read_to_end(&mut plain).unwrap();
+    StandardCodecs
+        .decompressor(compression, input)
+        .unwrap()
+        .read_to_end(&mut plain)
+        .unwrap();
     plain
 }
 
 /// JSON-like text: mostly wrong, often nearly right.
 fn near_json() -> impl Strategy<Value = String> {
     let token = prop_oneof![
-        Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\"a\""), Just("1"),
-        Just("-0.5e3"), Just("null"), Just("true"), Just(" "), Just("\"\\u00e9\\n\""), Just("0"),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just(","),
+        Just(":"),
+        Just("\"a\""),
+        Just("1"),
+        Just("-0.5e3"),
+        Just("null"),
+        Just("true"),
+        Just(" "),
+        Just("\"\\u00e9\\n\""),
+        Just("0"),
     ];
     prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
 }

@@ -54,7 +54,10 @@ async fn ready(State(worker): State<Arc<Worker>>) -> impl IntoResponse {
     let waiting: Vec<String> = connectors
         .iter()
         .filter(|connector| {
-            !matches!(connector.state, TaskState::Running | TaskState::Done | TaskState::Paused)
+            !matches!(
+                connector.state,
+                TaskState::Running | TaskState::Done | TaskState::Paused
+            )
         })
         .map(|connector| format!("{} is {}", connector.name, connector.state.as_str()))
         .collect();
@@ -62,7 +65,10 @@ async fn ready(State(worker): State<Arc<Worker>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(worker): State<Arc<Worker>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], worker.metrics())
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        worker.metrics(),
+    )
 }
 
 fn unavailable(message: &str) -> impl IntoResponse {

@@ -35,19 +35,31 @@ fn absent<T>() -> Option<T> {
 
 impl<T> Envelope<T> {
     pub fn data(data: T) -> Self {
-        Self { ok: true, data: Some(data), error: None }
+        Self {
+            ok: true,
+            data: Some(data),
+            error: None,
+        }
     }
 }
 
 impl Envelope<()> {
     pub fn error(error: ErrorBody) -> Self {
-        Self { ok: false, data: None, error: Some(error) }
+        Self {
+            ok: false,
+            data: None,
+            error: Some(error),
+        }
     }
 }
 
 impl ErrorBody {
     pub fn new(kind: &str, message: impl Into<String>) -> Self {
-        Self { kind: kind.to_owned(), message: message.into(), problems: Vec::new() }
+        Self {
+            kind: kind.to_owned(),
+            message: message.into(),
+            problems: Vec::new(),
+        }
     }
 }
 

@@ -91,7 +91,10 @@ async fn reset(
     Path(connector): Path<String>,
     body: std::result::Result<Json<ResetRequest>, JsonRejection>,
 ) -> Answer<ResetAnswer> {
-    blocking(body, move |request| control.reset_offsets(&connector, &request)).await
+    blocking(body, move |request| {
+        control.reset_offsets(&connector, &request)
+    })
+    .await
 }
 
 async fn forget(State(control): Shared, Path(connector): Path<String>) -> Answer<ForgetAnswer> {
@@ -112,7 +115,9 @@ async fn restart(State(control): Shared, Path(name): Path<String>) -> Answer<Cha
 
 async fn unknown(request: axum::extract::Request) -> Answer<()> {
     let asked = format!("{} {}", request.method(), request.uri().path());
-    Answer(Err(Error::configuration("answer", asked).because("there is no such operation")))
+    Answer(Err(
+        Error::configuration("answer", asked).because("there is no such operation")
+    ))
 }
 
 /// Runs an operation that waits for the disk off the async threads.
@@ -129,7 +134,9 @@ where
         Err(rejection) => return Answer(Err(bad_request(rejection))),
     };
     let result = tokio::task::spawn_blocking(move || operation(request)).await;
-    Answer(result.unwrap_or_else(|ended| Err(Error::fatal("carry out", "the request").because(ended))))
+    Answer(
+        result.unwrap_or_else(|ended| Err(Error::fatal("carry out", "the request").because(ended))),
+    )
 }
 
 fn bad_request(rejection: impl std::fmt::Display) -> Error {

@@ -31,7 +31,10 @@ struct Address {
 /// socket that is there already was left by a worker that died.
 pub fn bind(data_dir: &Path) -> io::Result<Socket> {
     let path = data_dir.join(NAME);
-    if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
+    if path
+        .symlink_metadata()
+        .is_ok_and(|found| found.file_type().is_socket())
+    {
         std::fs::remove_file(&path)?;
     }
     let address = address(data_dir)?;
@@ -39,7 +42,10 @@ pub fn bind(data_dir: &Path) -> io::Result<Socket> {
     let before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let bound = UnixListener::bind(&address.path);
     rustix::process::umask(before);
-    let socket = Socket { path, listener: Some(bound?) };
+    let socket = Socket {
+        path,
+        listener: Some(bound?),
+    };
     std::fs::set_permissions(&socket.path, Permissions::from_mode(0o600))?;
     Ok(socket)
 }
@@ -57,7 +63,10 @@ fn address(data_dir: &Path) -> io::Result<Address> {
     }
     let dir = File::open(data_dir)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", dir.as_raw_fd()));
-    Ok(Address { path, _dir: Some(dir) })
+    Ok(Address {
+        path,
+        _dir: Some(dir),
+    })
 }
 
 impl Drop for Socket {
@@ -73,7 +82,12 @@ mod tests {
 
     async fn check(data_dir: &Path) {
         let socket = bind(data_dir).expect("binds");
-        let mode = socket.path.symlink_metadata().expect("is there").permissions().mode();
+        let mode = socket
+            .path
+            .symlink_metadata()
+            .expect("is there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         connect(data_dir).await.expect("connects");
         let path = socket.path.clone();

@@ -28,6 +28,7 @@ impl Together<'_> {
         warnings: &mut Problems,
     ) -> BTreeMap<String, Topic> {
         self.check_names(problems);
+        self.check_groups(problems);
         let topics = self.topics(problems);
         self.check_formats(&topics, problems);
         self.check_reads(&topics, problems, warnings);
@@ -65,6 +66,20 @@ impl Together<'_> {
                 let message = format!("a second connector named `{}`", connector.full_name);
                 let problem = Problem::new(connector.span, message).related(first, "the first");
                 problems.push(problem.help("a source and a sink need different names, too"));
+            }
+        }
+    }
+
+    /// Offsets and state under one name belong to one sink.
+    fn check_groups(&self, problems: &mut Problems) {
+        let mut groups: HashMap<&str, Span> = HashMap::new();
+        for sink in self.sinks() {
+            let connector = &sink.connector;
+            let group = sink.group.as_deref().unwrap_or(&connector.full_name);
+            if let Some(first) = groups.insert(group, connector.span) {
+                let message = format!("a second sink of the group `{}`", printable(group));
+                let problem = Problem::new(connector.span, message).related(first, "the first");
+                problems.push(problem.help("two sinks cannot share offsets; use `tasks` to share work"));
             }
         }
     }

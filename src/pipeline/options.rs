@@ -86,7 +86,7 @@ options! {
     pub(crate) struct SinkOptions {
         /// The topics to read: names, or `/regex/` over whole names.
         pub topics: OneOrMany<TopicSelector>,
-        /// The consumer group whose offsets it shares; default: its own.
+        /// The name its offsets and state are kept under; default: `pipeline.connector`.
         pub group: Option<String>,
         /// Where it begins the first time.
         pub start: Start = "earliest",
@@ -110,7 +110,7 @@ choice! {
         Source = "source",
         /// Records of one key stay in one partition, by Kafka's hash.
         Key = "key",
-        /// One partition after the other, batch by batch.
+        /// One partition after the other, record by record.
         RoundRobin = "round_robin",
     }
 }

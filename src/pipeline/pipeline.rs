@@ -114,7 +114,7 @@ impl Source {
 pub struct Sink {
     pub connector: Connector,
     pub topics: Vec<TopicSelector>,
-    /// The group whose offsets it shares; `None`: its own.
+    /// What its offsets and state are kept under; `None`: its full name.
     pub group: Option<String>,
     /// Where it begins the first time.
     pub start: Start,

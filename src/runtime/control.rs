@@ -7,6 +7,8 @@
 
 mod lifecycle;
 mod offsets;
+mod payload;
+mod produce;
 mod records;
 mod topics;
 
@@ -26,10 +28,9 @@ pub use lifecycle::{Changed, StatusAnswer};
 pub use offsets::{
     ConnectorOffsets, ForgetAnswer, PartitionOffset, ResetAnswer, ResetRequest, StateKey,
 };
-pub use records::{
-    NewRecord, Payload, ProduceRequest, Produced, ProducedTo, RecordsPage, RecordsRequest,
-    TailRecord,
-};
+pub use payload::Payload;
+pub use produce::{NewRecord, ProduceRequest, Produced, ProducedTo};
+pub use records::{RecordsPage, RecordsRequest, TailRecord};
 pub use topics::{Partition, Topic, TopicReader};
 
 /// Owner of what is no connector's: which connectors are paused, and records of `produce`.
@@ -46,8 +47,15 @@ pub fn paused_key(connector: &str) -> Bytes {
 /// The connectors that are paused.
 pub(crate) fn paused(log: &Log) -> BTreeSet<String> {
     let keys = log.state(OWNER).into_keys();
-    keys.filter_map(|key| Some(std::str::from_utf8(&key).ok()?.strip_prefix("paused/")?.to_owned()))
-        .collect()
+    keys.filter_map(|key| {
+        Some(
+            std::str::from_utf8(&key)
+                .ok()?
+                .strip_prefix("paused/")?
+                .to_owned(),
+        )
+    })
+    .collect()
 }
 
 /// The operations; one for the life of a worker or a command.
@@ -66,7 +74,13 @@ impl Control {
     /// With `worker`, connectors may be running and are asked of it.
     pub fn new(log: Log, worker: Option<Arc<Worker>>, record_bytes_max: u64) -> Self {
         let (writer, turn) = (Mutex::new(None), AtomicU32::new(0));
-        Self { log, worker, record_bytes_max, writer, turn }
+        Self {
+            log,
+            worker,
+            record_bytes_max,
+            writer,
+            turn,
+        }
     }
 
     pub fn log(&self) -> &Log {
@@ -77,7 +91,7 @@ impl Control {
         self.worker.as_ref()
     }
 
-    /// Commits `set` as [`OWNER`] and waits until it is durable.
+    /// Commits `set` as [`OWNER`] and waits for it, as `durability` says.
     fn commit(&self, set: AppendSet) -> Result<Vec<u64>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match writer.take() {
@@ -99,7 +113,11 @@ impl Control {
         let mut open = None;
         let mut changes = changes
             .into_iter()
-            .map(|(key, after)| StateChange { before: stored.get(&key).cloned(), key, after })
+            .map(|(key, after)| StateChange {
+                before: stored.get(&key).cloned(),
+                key,
+                after,
+            })
             .filter(|change| change.before != change.after)
             .peekable();
         while changes.peek().is_some() {
@@ -109,10 +127,14 @@ impl Control {
                 && let Some(change) = changes.next()
             {
                 let values = [&change.before, &change.after];
-                bytes += change.key.len() + values.into_iter().flatten().map(Bytes::len).sum::<usize>();
+                bytes +=
+                    change.key.len() + values.into_iter().flatten().map(Bytes::len).sum::<usize>();
                 state.push(change);
             }
-            let set = AppendSet { state, ..AppendSet::default() };
+            let set = AppendSet {
+                state,
+                ..AppendSet::default()
+            };
             if owner == OWNER {
                 self.commit(set)?;
                 continue;
@@ -143,9 +165,18 @@ impl Control {
 
     /// Every connector the worker runs or the log remembers.
     fn names(&self) -> BTreeSet<String> {
-        let registered = self.log.registrations().into_iter().map(|info| info.registration.name);
-        let running = self.worker.iter().flat_map(|worker| worker.status().connectors);
-        registered.chain(running.map(|connector| connector.name)).collect()
+        let registered = self
+            .log
+            .registrations()
+            .into_iter()
+            .map(|info| info.registration.name);
+        let running = self
+            .worker
+            .iter()
+            .flat_map(|worker| worker.status().connectors);
+        registered
+            .chain(running.map(|connector| connector.name))
+            .collect()
     }
 }
 
@@ -161,7 +192,12 @@ fn unknown_connector(name: &str, known: &BTreeSet<String>) -> Error {
         None if known.is_empty() => error.remedy("there are no connectors yet: `towpath run` one"),
         None => error.remedy(format!(
             "known are: {}",
-            known.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ")
+            known
+                .iter()
+                .take(20)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
         )),
     }
 }

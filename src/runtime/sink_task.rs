@@ -75,8 +75,9 @@ pub(crate) async fn run(
 
 impl<'a> SinkTask<'a> {
     fn new(context: &'a TaskContext, spec: &'a SinkSpec, log: &'a Log) -> Result<Self> {
-        let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
-        let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
+        // State belongs to the group, as offsets do: who takes the group over takes both.
+        let writer = Arc::new(open_writer(log, &spec.group, context.task)?);
+        let state = Arc::new(TaskState::new(log, &spec.group, writer.clone()));
         let more = Arc::new(Notify::new());
         let wake = more.clone();
         let now = Instant::now();

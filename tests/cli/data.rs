@@ -8,13 +8,13 @@ use crate::harness::{Workdir, Worker, wait_for};
 
 /// Runs `test` twice on a workdir whose three lines are delivered: without a worker, and beside
 /// one that runs.
-fn without_and_with_a_worker(test: impl Fn(&Workdir, &str)) {
+fn without_and_with_a_worker(test: impl Fn(&Workdir)) {
     let idle = workdir();
     idle.drain("copy.yaml", 0);
-    test(&idle, "idle");
+    test(&idle);
     let busy = workdir();
     let worker = start_and_deliver(&busy);
-    test(&busy, "busy");
+    test(&busy);
     worker.stop();
 }
 
@@ -32,8 +32,8 @@ fn output(workdir: &Workdir) -> Vec<u8> {
 
 #[test]
 fn topics() {
-    without_and_with_a_worker(|workdir, name| {
-        snapshot(&format!("topics-{name}"), workdir, &["topics"]);
+    without_and_with_a_worker(|workdir| {
+        snapshot("topics", workdir, &["topics"]);
         snapshot(
             &format!("topics-describe-{name}"),
             workdir,
@@ -49,7 +49,7 @@ fn topics() {
 
 #[test]
 fn tail_prints_values_and_nothing_else_on_stdout() {
-    without_and_with_a_worker(|workdir, _| {
+    without_and_with_a_worker(|workdir| {
         let tail = |args: &[&str]| {
             let mut all = vec!["tail", "lines"];
             all.extend(args);
@@ -94,7 +94,7 @@ fn tail_follows_a_running_worker() {
 
 #[test]
 fn what_is_produced_is_delivered() {
-    without_and_with_a_worker(|workdir, _| {
+    without_and_with_a_worker(|workdir| {
         workdir
             .towpath_with_input(&["produce", "lines"], "four\nfive")
             .expect_code(0);
@@ -279,7 +279,7 @@ fn status_of_a_running_worker() {
 
 #[test]
 fn the_log_is_verified_and_dumped_beside_a_worker_and_without_one() {
-    without_and_with_a_worker(|workdir, _| {
+    without_and_with_a_worker(|workdir| {
         workdir.towpath(&["log", "verify"]).expect_code(0);
         let dump = workdir.towpath(&["log", "dump"]).expect_code(0).stdout;
         assert!(dump.contains("lines-0"), "{dump}");

@@ -52,8 +52,10 @@ fn normalised(workdir: &Workdir, text: &str) -> String {
                 r#""(seconds|\w+_per_second)": ?[\d.e-]+"#,
                 "\"$1\":[NUMBER]",
             ),
-            (r"\b\d+(\.\d+)? ?(ms|s)\b", "[DURATION]"),
-            (r"\b[\d.,]+[kM]?( \w+)?/s\b", "[RATE]"),
+            (r"\bprocess \d+", "process [PID]"),
+            (r"SECONDS +RECORDS/S +SKIPPED", "SECONDS RECORDS/S SKIPPED"),
+            (r"( \w+ +[\d,]+ +[\d,]+) +\d+\.\d+ +[\d,]+ +(\d+)\n", "$1 [SECONDS] [RATE] $2\n"),
+            (r"peak memory [\d.]+ MiB", "peak memory [SIZE]"),
             (r"[ \t]+\n", "\n"),
         ]
         .map(|(pattern, with)| (Regex::new(pattern).expect("a fixed pattern"), with))

@@ -27,7 +27,10 @@ pub fn connector_types() -> Vec<ConnectorType> {
             name: "stdout",
             summary: "Prints records on the worker's standard output, one a line.",
             source: None,
-            sink: Some(SinkType { spec: stdout::StdoutOptions::spec, parse: stdout::parse }),
+            sink: Some(SinkType {
+                spec: stdout::StdoutOptions::spec,
+                parse: stdout::parse,
+            }),
         },
     ]
 }

@@ -46,7 +46,10 @@ choice! {
 
 pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
     let options = StdinOptions::parse(node, problems)?;
-    Some(Arc::new(StdinConfig { options, feed: Arc::default() }))
+    Some(Arc::new(StdinConfig {
+        options,
+        feed: Arc::default(),
+    }))
 }
 
 /// What the thread sends: batches, then perhaps an error. It ends where the input ends.
@@ -78,7 +81,12 @@ impl SourceConfig for StdinConfig {
 
     fn source(&self) -> Box<dyn Source> {
         let open_input = || Box::new(std::io::stdin()) as Box<dyn Read + Send>;
-        Box::new(Stdin { options: self.options.clone(), shared: self.feed.clone(), feed: None, open_input })
+        Box::new(Stdin {
+            options: self.options.clone(),
+            shared: self.feed.clone(),
+            feed: None,
+            open_input,
+        })
     }
 }
 
@@ -99,7 +107,10 @@ impl Source for Stdin {
             let framer = Framer {
                 decoder: (context.new_decoder)(),
                 on_error: context.on_error,
-                origin: Arc::new(Origin { name: "stdin".to_owned(), fields: Vec::new() }),
+                origin: Arc::new(Origin {
+                    name: "stdin".to_owned(),
+                    fields: Vec::new(),
+                }),
                 record_bytes_max: usize::try_from(self.options.max_line.0).unwrap_or(usize::MAX),
                 framing: self.options.framing,
                 position: 0,
@@ -164,8 +175,9 @@ impl Framer {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::transient("read", "stdin").because(error)),
             };
-            self.timestamp_ms =
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
+            self.timestamp_ms = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |now| now.as_millis() as i64);
             self.take(&chunk[..read], &mut begun)?;
             // While the task is busy, batches grow.
             let full = self.builder.size_bytes() >= BATCH_BYTES - CHUNK_BYTES;
@@ -201,7 +213,9 @@ impl Framer {
     }
 
     fn grow(&mut self, begun: &mut Vec<u8>, bytes: &[u8]) {
-        let room = (self.record_bytes_max + 1).saturating_sub(begun.len()).min(bytes.len());
+        let room = (self.record_bytes_max + 1)
+            .saturating_sub(begun.len())
+            .min(bytes.len());
         begun.extend_from_slice(&bytes[..room]);
         self.position += (bytes.len() - room) as u64;
     }
@@ -214,7 +228,10 @@ impl Framer {
                 .because(format!("it is longer than {} bytes", self.record_bytes_max))
                 .remedy("raise `max_line`"))
         } else {
-            let envelope = Envelope { timestamp_ms: self.timestamp_ms, ..Envelope::default() };
+            let envelope = Envelope {
+                timestamp_ms: self.timestamp_ms,
+                ..Envelope::default()
+            };
             self.decoder.decode(payload, &envelope, &mut self.builder)
         };
         match taken {
@@ -222,7 +239,8 @@ impl Framer {
                 let place = format!("what begins before byte {at} of stdin");
                 let error = Error::record("take", place).because(error);
                 let payload = Bytes::copy_from_slice(payload);
-                self.on_error.refuse(&mut self.refused, Refused { error, payload })
+                self.on_error
+                    .refuse(&mut self.refused, Refused { error, payload })
             }
             taken => taken,
         }
@@ -230,12 +248,22 @@ impl Framer {
 
     /// Sends what there is; false when nobody listens any more.
     fn send(&mut self, sender: &mpsc::Sender<Result<SourceBatch>>) -> bool {
-        let part = self.builder.finish().map(|batch| Part { origin: self.origin.clone(), batch, keyed: false });
+        let part = self.builder.finish().map(|batch| Part {
+            origin: self.origin.clone(),
+            batch,
+            keyed: false,
+        });
         let refused = std::mem::take(&mut self.refused);
         if part.is_none() && refused.is_empty() {
             return true;
         }
         let parts = part.into_iter().collect();
-        sender.blocking_send(Ok(SourceBatch { parts, state: Vec::new(), refused })).is_ok()
+        sender
+            .blocking_send(Ok(SourceBatch {
+                parts,
+                state: Vec::new(),
+                refused,
+            }))
+            .is_ok()
     }
 }

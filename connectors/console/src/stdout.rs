@@ -27,7 +27,10 @@ options! {
 pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
     let options = StdoutOptions::parse(node, problems)?;
     if !options.fields.is_bare_value() && options.format != Some(Format::Json) {
-        let problem = Problem::new(node.span_of("fields"), "only JSON has names for several fields");
+        let problem = Problem::new(
+            node.span_of("fields"),
+            "only JSON has names for several fields",
+        );
         problems.push(problem.help("add `format: json`"));
         return None;
     }
@@ -107,7 +110,9 @@ impl Stdout {
                 Err(error) => return Err(error),
             }
         }
-        Ok(u64::try_from(batch.batch.header().next_offset()).unwrap_or(0).max(batch.from_offset))
+        Ok(u64::try_from(batch.batch.header().next_offset())
+            .unwrap_or(0)
+            .max(batch.from_offset))
     }
 
     /// Prints the buffer.
@@ -123,7 +128,9 @@ impl Stdout {
             buffer.clear();
             Ok(buffer)
         });
-        let printed = printed.await.map_err(|error| Error::fatal("write to", "stdout").because(error))?;
+        let printed = printed
+            .await
+            .map_err(|error| Error::fatal("write to", "stdout").because(error))?;
         self.buffer = printed.map_err(|error: std::io::Error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => Error::configuration("write to", "stdout")
                 .because("its reader has gone")
@@ -146,15 +153,24 @@ impl Sink for Stdout {
             return Ok(());
         }
         let offset = self.encode(&batch)?;
-        let reached = SinkOffset { topic: batch.topic, partition: batch.partition, offset };
-        let known = self.progress.iter_mut().find(|known| {
-            known.partition == reached.partition && known.topic == reached.topic
-        });
+        let reached = SinkOffset {
+            topic: batch.topic,
+            partition: batch.partition,
+            offset,
+        };
+        let known = self
+            .progress
+            .iter_mut()
+            .find(|known| known.partition == reached.partition && known.topic == reached.topic);
         match known {
             Some(known) => *known = reached,
             None => self.progress.push(reached),
         }
-        if self.buffer.len() >= BUFFER_BYTES { self.print(false).await } else { Ok(()) }
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.print(false).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn flush(&mut self) -> Result<Flushed> {

@@ -6,7 +6,8 @@ use towpath_record::{BatchBuilder, Record};
 use towpath_sdk::config::{Compression, Format, Node, NodeValue, Problems, Size, Span};
 use towpath_sdk::{
     Codecs, Compressor, Decoder, Encoder, Envelope, Error, ErrorKind, Health, OnError, Result,
-    Sink, SinkBatch, SinkContext, SinkTopic, Source, SourceContext, State, StateChange, async_trait,
+    Sink, SinkBatch, SinkContext, SinkTopic, Source, SourceContext, State, StateChange,
+    async_trait,
 };
 
 use crate::stdin::{Framing, Stdin, StdinOptions};
@@ -85,7 +86,11 @@ impl Read for Pieces {
 }
 
 fn options(framing: Framing) -> StdinOptions {
-    StdinOptions { format: Format::Text, framing, max_line: Size(10) }
+    StdinOptions {
+        format: Format::Text,
+        framing,
+        max_line: Size(10),
+    }
 }
 
 /// Reads all of stdin: records, refused payloads, and the error at the end.
@@ -94,7 +99,12 @@ async fn read(
     on_error: OnError,
     open_input: fn() -> Box<dyn Read + Send>,
 ) -> (Vec<Vec<u8>>, Vec<Bytes>, Option<Error>) {
-    let mut stdin = Stdin { options, shared: Arc::default(), feed: None, open_input };
+    let mut stdin = Stdin {
+        options,
+        shared: Arc::default(),
+        feed: None,
+        open_input,
+    };
     let context = SourceContext {
         connector: "p.stdin".into(),
         task: 0,
@@ -150,9 +160,18 @@ async fn the_whole_input_can_be_one_record() {
     assert_eq!(records, [b"a\nb\n"]);
     let long: fn() -> Box<dyn Read + Send> = || Box::new(Pieces(INPUT, 7));
     let (records, refused, _) = read(options(Framing::Whole), OnError::Skip, long).await;
-    assert_eq!((records.len(), refused[0].len()), (0, 11), "no more is kept than shows it");
+    assert_eq!(
+        (records.len(), refused[0].len()),
+        (0, 11),
+        "no more is kept than shows it"
+    );
     let empty: fn() -> Box<dyn Read + Send> = || Box::new(io::empty());
-    assert!(read(options(Framing::Whole), OnError::Fail, empty).await.0.is_empty());
+    assert!(
+        read(options(Framing::Whole), OnError::Fail, empty)
+            .await
+            .0
+            .is_empty()
+    );
 }
 
 #[test]
@@ -171,7 +190,10 @@ struct Printed(Arc<Mutex<Vec<u8>>>, Option<usize>);
 impl Write for Printed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut printed = self.0.lock().unwrap();
-        if self.1.is_some_and(|most| printed.len() + bytes.len() > most) {
+        if self
+            .1
+            .is_some_and(|most| printed.len() + bytes.len() > most)
+        {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         printed.extend_from_slice(bytes);
@@ -207,22 +229,37 @@ fn batch(values: &[&str], from_offset: u64) -> SinkBatch {
     for value in values {
         builder.push(0, None, Some(value.as_bytes()), &[]).unwrap();
     }
-    let topic = SinkTopic { name: "t".into(), id: "1".into(), format: Format::Text };
-    SinkBatch { topic: topic.into(), partition: 0, from_offset, batch: builder.finish().unwrap() }
+    let topic = SinkTopic {
+        name: "t".into(),
+        id: "1".into(),
+        format: Format::Text,
+    };
+    SinkBatch {
+        topic: topic.into(),
+        partition: 0,
+        from_offset,
+        batch: builder.finish().unwrap(),
+    }
 }
 
 #[tokio::test]
 async fn records_are_printed_from_the_offset_on() {
     let printed = Printed::default();
     let mut stdout = stdout(&printed, OnError::Skip).await;
-    stdout.write(batch(&["a", "b", "bad", "c"], 1)).await.unwrap();
+    stdout
+        .write(batch(&["a", "b", "bad", "c"], 1))
+        .await
+        .unwrap();
     assert!(printed.0.lock().unwrap().is_empty(), "buffered");
     let flushed = stdout.flush().await.unwrap();
     assert_eq!(*printed.0.lock().unwrap(), b"b\nc\n");
     assert_eq!((flushed.offsets[0].offset, flushed.refused.len()), (4, 1));
     let large = "x".repeat(300 << 10);
     stdout.write(batch(&[&large], 0)).await.unwrap();
-    assert!(printed.0.lock().unwrap().len() > 300 << 10, "more than the buffer is printed at once");
+    assert!(
+        printed.0.lock().unwrap().len() > 300 << 10,
+        "more than the buffer is printed at once"
+    );
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@
 mod config;
 mod disk;
 mod entry;
+mod flush;
 mod names;
 mod output;
 mod placing;
@@ -75,7 +76,10 @@ pub(crate) struct FileSink {
 
 impl FileSink {
     fn new(options: Arc<FileSinkOptions>) -> Self {
-        Self { options, writer: None }
+        Self {
+            options,
+            writer: None,
+        }
     }
 
     async fn work<T: Send + 'static>(
@@ -122,12 +126,16 @@ impl Sink for FileSink {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::fatal("finish", "a step of the file sink").because(error))
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(Error::fatal("finish", "a step of the file sink").because(error))
+        })
 }
 
 /// Milliseconds since 1970.
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }

@@ -169,7 +169,10 @@ impl Task {
                         return;
                     }
                 }
-                Err(error) => return drop(self.send(Err(error))),
+                Err(error) => {
+                    self.send(Err(error));
+                    return;
+                }
             }
         }
         if let Some(error) = self.follower.failure() {
@@ -207,7 +210,10 @@ impl Task {
                     let pause = self.follower.deadline_ms().map_or(PATIENCE, until);
                     due.saturating_duration_since(Instant::now()).min(pause)
                 }
-                Err(error) => return drop(self.send(Err(error))),
+                Err(error) => {
+                    self.send(Err(error));
+                    return;
+                }
             };
             let news = self.news(patience);
             if news.stop {

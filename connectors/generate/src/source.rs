@@ -46,7 +46,10 @@ struct Pace {
 
 impl Generate {
     pub(crate) fn new(options: Arc<GenerateOptions>) -> Self {
-        Self { options, task: None }
+        Self {
+            options,
+            task: None,
+        }
     }
 }
 
@@ -61,7 +64,9 @@ impl Source for Generate {
             if tasks != context.tasks {
                 return Err(Error::configuration("go on with", &context.connector)
                     .because(format!("it was begun with `tasks: {tasks}`"))
-                    .remedy(format!("set `tasks: {tasks}`, or run `towpath offsets reset`")));
+                    .remedy(format!(
+                        "set `tasks: {tasks}`, or run `towpath offsets reset`"
+                    )));
             }
             if key == key_of(context.task) {
                 next = reached;
@@ -71,7 +76,10 @@ impl Source for Generate {
         self.task = Some(Task {
             number: context.task,
             tasks: context.tasks,
-            origin: Arc::new(Origin { name: context.task.to_string(), fields: Vec::new() }),
+            origin: Arc::new(Origin {
+                name: context.task.to_string(),
+                fields: Vec::new(),
+            }),
             values: Values::new(self.options.format, size, self.options.seed),
             value: Vec::with_capacity(size),
             builder: BatchBuilder::with_capacity(BATCH_BYTES),
@@ -104,7 +112,9 @@ impl Source for Generate {
 impl Task {
     /// At most `due` records below number `end`, and about 1 MiB.
     fn batch(&mut self, due: u64, end: u64) -> Result<SourceBatch> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis());
         let mut made = 0;
         while made < due && self.next < end {
             self.values.put(self.next, &mut self.value);
@@ -122,7 +132,11 @@ impl Task {
             pace.made += made;
         }
         let batch = self.builder.finish();
-        let part = batch.map(|batch| Part { origin: self.origin.clone(), batch, keyed: false });
+        let part = batch.map(|batch| Part {
+            origin: self.origin.clone(),
+            batch,
+            keyed: false,
+        });
         let mut position = self.tasks.to_be_bytes().to_vec();
         position.extend(self.next.to_be_bytes());
         Ok(SourceBatch {
@@ -159,5 +173,8 @@ fn key_of(task: u32) -> Vec<u8> {
 
 fn decode(value: &[u8]) -> Option<(u32, u64)> {
     let (tasks, next) = value.split_first_chunk::<4>()?;
-    Some((u32::from_be_bytes(*tasks), u64::from_be_bytes(next.try_into().ok()?)))
+    Some((
+        u32::from_be_bytes(*tasks),
+        u64::from_be_bytes(next.try_into().ok()?),
+    ))
 }

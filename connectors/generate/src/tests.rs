@@ -25,7 +25,9 @@ impl State for Worker {
     }
 
     async fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
-        let changes = changes.into_iter().map(|change| (change.key, change.value.unwrap()));
+        let changes = changes
+            .into_iter()
+            .map(|change| (change.key, change.value.unwrap()));
         self.0.lock().unwrap().extend(changes);
         Ok(())
     }
@@ -49,18 +51,35 @@ impl Health for Worker {
     fn report(&self, _: &str, _: Option<&Error>) {}
 }
 
-async fn open(worker: &Arc<Worker>, options: &[(&str, &str)], task: u32, tasks: u32) -> Result<Box<dyn Source>> {
+async fn open(
+    worker: &Arc<Worker>,
+    options: &[(&str, &str)],
+    task: u32,
+    tasks: u32,
+) -> Result<Box<dyn Source>> {
     let entry = |(name, text): &(&str, &str)| {
         let value = match text.parse::<u64>() {
             Ok(_) => NodeValue::Number((*text).to_owned()),
             Err(_) => NodeValue::String((*text).to_owned()),
         };
-        (Key { name: (*name).to_owned(), span: Span::NONE }, Node::new(Span::NONE, value))
+        (
+            Key {
+                name: (*name).to_owned(),
+                span: Span::NONE,
+            },
+            Node::new(Span::NONE, value),
+        )
     };
-    let node = Node::new(Span::NONE, NodeValue::Map(options.iter().map(entry).collect()));
+    let node = Node::new(
+        Span::NONE,
+        NodeValue::Map(options.iter().map(entry).collect()),
+    );
     let connector = crate::connector_type().source.unwrap();
     let config = (connector.parse)(&node, &mut Problems::new()).unwrap();
-    assert_eq!(config.has_end(), options.iter().any(|(name, _)| *name == "count"));
+    assert_eq!(
+        config.has_end(),
+        options.iter().any(|(name, _)| *name == "count")
+    );
     let mut source = config.source();
     let context = SourceContext {
         connector: "p.generate".into(),
@@ -78,7 +97,9 @@ async fn open(worker: &Arc<Worker>, options: &[(&str, &str)], task: u32, tasks: 
 
 fn values(batch: &SourceBatch) -> Vec<Vec<u8>> {
     let records = batch.parts.iter().flat_map(|part| part.batch.records());
-    records.map(|record| record.unwrap().value.unwrap().to_vec()).collect()
+    records
+        .map(|record| record.unwrap().value.unwrap().to_vec())
+        .collect()
 }
 
 #[tokio::test]
@@ -128,7 +149,10 @@ async fn values_are_of_the_format_and_depend_on_the_seed() {
     assert!(bytes.iter().all(|value| value.len() == 200 << 10) && bytes.len() == 5);
     let json = first(&[("format", "json"), ("size", "60B")]).await;
     let text = std::str::from_utf8(&json[3]).unwrap();
-    assert!(text.starts_with("{\"number\":3,\"text\":\"") && text.ends_with("\"}"), "{text}");
+    assert!(
+        text.starts_with("{\"number\":3,\"text\":\"") && text.ends_with("\"}"),
+        "{text}"
+    );
     assert_eq!(text.len(), 60);
     assert_eq!(first(&[("size", "1B")]).await[4], b"4 ");
     assert_eq!(first(&[("seed", "1")]).await, first(&[("seed", "1")]).await);

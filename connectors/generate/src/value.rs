@@ -17,7 +17,8 @@ pub(crate) struct Values {
 
 impl Values {
     pub(crate) fn new(format: Format, size: usize, seed: u64) -> Self {
-        const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789";
+        const LETTERS: &[u8; 64] =
+            b"abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789";
         let byte = |at: u64| {
             let random = mixed(seed ^ mixed(at));
             match format {
@@ -25,7 +26,12 @@ impl Values {
                 Format::Text | Format::Json => LETTERS[random as usize % LETTERS.len()],
             }
         };
-        Self { format, size, seed, pool: (0..POOL_BYTES as u64).map(byte).collect() }
+        Self {
+            format,
+            size,
+            seed,
+            pool: (0..POOL_BYTES as u64).map(byte).collect(),
+        }
     }
 
     /// Puts the value of record `number` in place of `out`.

@@ -15,7 +15,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Writes the input's bytes to `copies` new files and syncs each; they are removed again.
 pub fn copies(dir: &Path, input: &Input, copies: usize) -> Result<Figure, Failure> {
     let started = Instant::now();
-    let paths: Vec<_> = (0..copies).map(|copy| dir.join(format!("copy-{copy}"))).collect();
+    let paths: Vec<_> = (0..copies)
+        .map(|copy| dir.join(format!("copy-{copy}")))
+        .collect();
     let mut files = Vec::new();
     for path in &paths {
         files.push(File::create(path).map_err(|error| cannot("create", path, &error))?);
@@ -24,7 +26,8 @@ pub fn copies(dir: &Path, input: &Input, copies: usize) -> Result<Figure, Failur
         copy(source, &mut files).map_err(|error| cannot("copy", source, &error))?;
     }
     for (file, path) in files.iter().zip(&paths) {
-        file.sync_data().map_err(|error| cannot("sync", path, &error))?;
+        file.sync_data()
+            .map_err(|error| cannot("sync", path, &error))?;
     }
     let took = started.elapsed();
     for path in &paths {

@@ -12,9 +12,11 @@ use super::{Figure, cannot, disk};
 /// The median of `rounds` after one round to warm up, for each scenario.
 pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
-    for (scenario, files) in
-        [(Scenario::OneFile, 1), (Scenario::EightFiles, 8), (Scenario::EightPartitions, 1)]
-    {
+    for (scenario, files) in [
+        (Scenario::OneFile, 1),
+        (Scenario::EightFiles, 8),
+        (Scenario::EightPartitions, 1),
+    ] {
         let lines = dir.join("input");
         let input = Input::write(&lines, files, bytes)?;
         let mut copies = Vec::new();
@@ -46,9 +48,15 @@ pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure
 /// The figure in the middle by time, with the largest memory of all.
 fn median(mut figures: Vec<Figure>) -> Option<Figure> {
     figures.sort_by(|left, right| left.seconds.total_cmp(&right.seconds));
-    let memory_bytes = figures.iter().filter_map(|figure| figure.memory_bytes).max();
+    let memory_bytes = figures
+        .iter()
+        .filter_map(|figure| figure.memory_bytes)
+        .max();
     let middle = figures.get(figures.len() / 2)?;
-    Some(Figure { memory_bytes, ..middle.clone() })
+    Some(Figure {
+        memory_bytes,
+        ..middle.clone()
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,13 @@ use super::cannot;
 const CHUNK_BYTES: usize = 1 << 20;
 
 const METHODS: [&str; 4] = ["GET", "GET", "GET", "POST"];
-const PATHS: [&str; 5] = ["/", "/products/item", "/search", "/static/js/app.js", "/api/v1/orders"];
+const PATHS: [&str; 5] = [
+    "/",
+    "/products/item",
+    "/search",
+    "/static/js/app.js",
+    "/api/v1/orders",
+];
 const AGENTS: [&str; 3] = [
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/141.0.0.0 Safari/537.36",
@@ -30,7 +36,11 @@ impl Input {
     /// Writes `files` files below `dir`, about `bytes` in all.
     pub fn write(dir: &Path, files: u64, bytes: u64) -> Result<Self, Failure> {
         std::fs::create_dir_all(dir).map_err(|error| cannot("make", dir, &error))?;
-        let mut input = Self { files: Vec::new(), bytes: 0, records: 0 };
+        let mut input = Self {
+            files: Vec::new(),
+            bytes: 0,
+            records: 0,
+        };
         for number in 0..files {
             let path = dir.join(format!("access-{number}.log"));
             let mut lines = Lines::new(number);
@@ -67,7 +77,10 @@ struct Lines {
 
 impl Lines {
     fn new(seed: u64) -> Self {
-        Self { random: 0x9e37_79b9_7f4a_7c15 ^ (seed << 17), count: 0 }
+        Self {
+            random: 0x9e37_79b9_7f4a_7c15 ^ (seed << 17),
+            count: 0,
+        }
     }
 
     fn push(&mut self, out: &mut Vec<u8>) {

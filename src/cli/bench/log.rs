@@ -27,8 +27,11 @@ type Outcome = Receiver<Result<Committed, LogError>>;
 pub fn append_and_read(dir: &Path, input: &Input) -> Result<[Figure; 2], Failure> {
     let failed = |error: LogError| Failure::log(dir, &error);
     let (log, _) = Log::open_disk(dir, LogConfig::default()).map_err(failed)?;
-    let config =
-        TopicConfig { partitions: 1, format: "text".to_owned(), retention: Retention::default() };
+    let config = TopicConfig {
+        partitions: 1,
+        format: "text".to_owned(),
+        retention: Retention::default(),
+    };
     log.create_topic(TOPIC, &config).map_err(failed)?;
     let started = Instant::now();
     append(&log, input)?;
@@ -49,7 +52,12 @@ pub fn append_and_read(dir: &Path, input: &Input) -> Result<[Figure; 2], Failure
     }
     std::fs::remove_dir_all(dir).map_err(|error| cannot("remove", dir, &error))?;
     Ok([
-        Figure::new("log: lines to batches, append, fdatasync", appended, input.bytes, records),
+        Figure::new(
+            "log: lines to batches, append, fdatasync",
+            appended,
+            input.bytes,
+            records,
+        ),
         Figure::new("log: read, check, every record", read, input.bytes, records),
     ])
 }
@@ -61,7 +69,8 @@ fn append(log: &Log, input: &Input) -> Result<(), Failure> {
     let mut builder = BatchBuilder::with_capacity(BATCH_BYTES);
     for path in &input.files {
         let cannot_read = |error: std::io::Error| cannot("read", path, &error);
-        let mut lines = BufReader::with_capacity(BATCH_BYTES, File::open(path).map_err(cannot_read)?);
+        let mut lines =
+            BufReader::with_capacity(BATCH_BYTES, File::open(path).map_err(cannot_read)?);
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -92,9 +101,19 @@ fn append(log: &Log, input: &Input) -> Result<(), Failure> {
 
 fn submit(writer: &Writer, batch: Batch) -> Outcome {
     let (tell, outcome) = sync_channel(1);
-    let batches = vec![TopicBatch { topic: TOPIC.into(), partition: 0, batch }];
+    let batches = vec![TopicBatch {
+        topic: TOPIC.into(),
+        partition: 0,
+        batch,
+    }];
     // The receiver is only dropped after a failure, which is told then.
     let done = Box::new(move |result| drop(tell.send(result)));
-    writer.submit(AppendSet { batches, ..AppendSet::default() }, done);
+    writer.submit(
+        AppendSet {
+            batches,
+            ..AppendSet::default()
+        },
+        done,
+    );
     outcome
 }

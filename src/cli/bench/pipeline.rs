@@ -39,9 +39,11 @@ impl Scenario {
     /// The pipeline of `dir` that reads `input`.
     fn yaml(self, input: &Input, dir: &Path) -> String {
         let partitions = if self == Self::OneFile { 1 } else { 8 };
-        let tasks = if self == Self::OneFile { 1 } else { 2 };
-        let partition_by =
-            if self == Self::EightPartitions { "\n    partition_by: round_robin" } else { "" };
+        let partition_by = if self == Self::EightPartitions {
+            "\n    partition_by: round_robin"
+        } else {
+            ""
+        };
         let include: Vec<String> = input.files.iter().map(|file| quoted(file)).collect();
         let include = include.join(", ");
         let path = quoted(&dir.join("out/lines-{partition}.log"));
@@ -49,7 +51,7 @@ impl Scenario {
             "name: bench\n\
              topics:\n  lines: {{ partitions: {partitions}, format: text }}\n\
              sources:\n  in:\n    type: file\n    include: [{include}]\n    topic: lines{partition_by}\n\
-             sinks:\n  out:\n    type: file\n    topics: lines\n    path: {path}\n    tasks: {tasks}\n"
+             sinks:\n  out:\n    type: file\n    topics: lines\n    path: {path}\n"
         )
     }
 }
@@ -69,7 +71,9 @@ pub fn drain(dir: &Path, input: &Input, scenario: Scenario) -> Result<Figure, Fa
     if !output.status.success() {
         let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        return Err(Failure::failed(format!("the pipeline failed: {answer} {told}")));
+        return Err(Failure::failed(format!(
+            "the pipeline failed: {answer} {told}"
+        )));
     }
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let mut figure = Figure::new(scenario.words(), took, input.bytes, input.records);
@@ -102,7 +106,12 @@ pub fn start_and_idle(dir: &Path) -> Result<[Figure; 2], Failure> {
     let killed = child.kill().and_then(|()| child.wait());
     killed.map_err(|error| cannot("end towpath in", &dir, &error))?;
     remove(&dir)?;
-    let start = Figure::new("start of the process to first record committed", committed?, 0, 0);
+    let start = Figure::new(
+        "start of the process to first record committed",
+        committed?,
+        0,
+        0,
+    );
     let mut idle = Figure::new("memory when idle", Duration::ZERO, 0, 0);
     idle.memory_bytes = memory;
     Ok([start, idle])
@@ -122,7 +131,9 @@ async fn first_record(
             }
         }
         if !matches!(child.try_wait(), Ok(None)) || started.elapsed() > Duration::from_secs(10) {
-            return Err(Failure::failed("the worker did not commit its first record"));
+            return Err(Failure::failed(
+                "the worker did not commit its first record",
+            ));
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -134,8 +145,10 @@ fn prepare(dir: &Path, input: &Input, scenario: Scenario) -> Result<PathBuf, Fai
     std::fs::create_dir(&dir).map_err(|error| cannot("make", &dir, &error))?;
     // A free port, so that a worker that runs is left alone.
     let settings = "admin: { listen: \"127.0.0.1:0\" }\n";
-    let files =
-        [("pipeline.yaml", scenario.yaml(input, &dir)), ("towpath.yaml", settings.to_owned())];
+    let files = [
+        ("pipeline.yaml", scenario.yaml(input, &dir)),
+        ("towpath.yaml", settings.to_owned()),
+    ];
     for (name, text) in files {
         let path = dir.join(name);
         std::fs::write(&path, text).map_err(|error| cannot("write", &path, &error))?;
@@ -161,7 +174,9 @@ fn remove(dir: &Path) -> Result<(), Failure> {
 fn check_output(dir: &Path, input: &Input, scenario: Scenario) -> Result<(), Failure> {
     let out = dir.join("out");
     let listed = std::fs::read_dir(&out).map_err(|error| cannot("list", &out, &error))?;
-    let outputs: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let outputs: Vec<PathBuf> = listed
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     let same = match (scenario, input.files.as_slice(), outputs.as_slice()) {
         (Scenario::OneFile, [from], [to]) => same_bytes(from, to),
         (Scenario::OneFile, ..) => Ok(false),
@@ -169,7 +184,9 @@ fn check_output(dir: &Path, input: &Input, scenario: Scenario) -> Result<(), Fai
     };
     match same {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::failed("the output differs from the input: this is a defect")),
+        Ok(false) => Err(Failure::failed(
+            "the output differs from the input: this is a defect",
+        )),
         Err(error) => Err(cannot("compare", &out, &error)),
     }
 }

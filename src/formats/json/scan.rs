@@ -29,7 +29,11 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        let mut scanner = Self { bytes, at: 0, depth: 0 };
+        let mut scanner = Self {
+            bytes,
+            at: 0,
+            depth: 0,
+        };
         scanner.skip_space();
         scanner
     }
@@ -61,7 +65,11 @@ impl<'a> Scanner<'a> {
     /// Checks that nothing but white space is left.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         self.skip_space();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(self.fault("text behind the value")) }
+        if self.at == self.bytes.len() {
+            Ok(())
+        } else {
+            Err(self.fault("text behind the value"))
+        }
     }
 
     /// Goes to the value of field `name` of the object it stands at; false when there is none.
@@ -172,7 +180,10 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         self.at += 1;
         loop {
-            while self.peek().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            while self
+                .peek()
+                .is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+            {
                 self.at += 1;
             }
             match self.peek() {
@@ -255,7 +266,11 @@ impl<'a> Scanner<'a> {
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at == start { Err(self.fault("expected a digit")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.fault("expected a digit"))
+        } else {
+            Ok(())
+        }
     }
 
     fn word(&mut self, word: &'static [u8]) -> Result<(), Fault> {
@@ -284,11 +299,18 @@ impl<'a> Scanner<'a> {
 
 /// The text of `string`, a JSON string with its quotes that begins at byte `at`.
 pub(crate) fn string_text(string: &[u8], at: usize) -> Result<Cow<'_, str>, Fault> {
-    let inside = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
+    let inside = string
+        .get(1..string.len().saturating_sub(1))
+        .unwrap_or_default();
     let unescaped = if memchr::memchr(b'\\', inside).is_none() {
         std::str::from_utf8(inside).ok().map(Cow::Borrowed)
     } else {
-        serde_json::from_slice::<String>(string).ok().map(Cow::Owned)
+        serde_json::from_slice::<String>(string)
+            .ok()
+            .map(Cow::Owned)
     };
-    unescaped.ok_or(Fault { at, what: "a string that is not Unicode" })
+    unescaped.ok_or(Fault {
+        at,
+        what: "a string that is not Unicode",
+    })
 }

@@ -334,3 +334,26 @@ impl History {
         let _ = checkpoint(log);
     }
 }
+
+#[test]
+fn in_os_mode_the_durable_end_waits_for_the_checkpoint() {
+    let disk = Arc::new(SimDisk::new(1));
+    let config = LogConfig {
+        durability: Durability::Os,
+        ..LogConfig::default()
+    };
+    let clock = Arc::new(ManualClock::default());
+    let (log, steps, _) = open_stepped(Path::new(DIR), config, disk, clock).unwrap();
+    let steps = steps.unwrap();
+    log.create_topic(TOPIC, &super::config(1)).unwrap();
+    let writer = log.open_writer(OWNER, 0).unwrap();
+    writer.submit(
+        super::one(TOPIC, 0, &[1]),
+        Box::new(|result| assert!(result.is_ok())),
+    );
+    while steps.step(Step::Append(1)) || steps.step(Step::Sync) || steps.step(Step::Commit(1)) {}
+    let end = |to| log.end_offset(TOPIC, 0, to).unwrap();
+    assert_eq!((end(ReadTo::Durable), end(ReadTo::Committed)), (0, 1));
+    checkpoint(&log).unwrap();
+    assert_eq!((end(ReadTo::Durable), end(ReadTo::Committed)), (1, 1));
+}

@@ -173,3 +173,51 @@ fn a_reader_stops_at_a_corrupt_byte_and_verify_finds_all() {
     let place = format!("{}: byte {}, offset 6", path.display(), 3 * step);
     assert!(error.to_string().starts_with(&place), "{error}");
 }
+
+#[test]
+fn every_flipped_bit_of_a_frame_is_damage() {
+    use crate::frame::{Found, FrameHeader, decode, encode};
+    let log_id = uuid::Uuid::from_u128(5);
+    let header = FrameHeader {
+        log_id,
+        sequence: 9,
+        epoch: 1,
+        durable: 8,
+        previous: 3,
+    };
+    let (frame, _) = encode(&header, &[7; 700]);
+    assert!(matches!(decode(&frame, log_id, 9), Found::Frame(found) if found.header == header));
+    for bit in 0..frame.len() * 8 {
+        let mut hurt = frame.clone();
+        hurt[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            matches!(decode(&hurt, log_id, 9), Found::Damaged(_)),
+            "bit {bit}"
+        );
+    }
+    for sector in 0..frame.len() / 512 {
+        let mut torn = frame.clone();
+        torn[sector * 512..][..512].fill(0);
+        assert!(
+            matches!(decode(&torn, log_id, 9), Found::Torn),
+            "sector {sector}"
+        );
+    }
+}
+
+#[test]
+fn a_zeroed_commit_record_is_told() {
+    let disk = written();
+    for path in files(&disk, "commits", ".commits") {
+        let mut used = Vec::new();
+        disk.tamper(&path, |bytes| used.clone_from(bytes)).unwrap();
+        let end = used.iter().rposition(|&byte| byte != 0).unwrap() / 4096;
+        // The very last one alone looks like a write that never happened.
+        for block in 0..end {
+            let copy = disk.copy();
+            copy.tamper(&path, |bytes| bytes[block * 4096..][..4096].fill(0))
+                .unwrap();
+            check(&copy, &format!("{} block {block}", path.display()));
+        }
+    }
+}

@@ -280,3 +280,12 @@ fn more_tasks_than_useful_is_a_warning() {
         &["a.yaml:6:12: a connector has at most 1024 tasks"],
     );
 }
+
+#[test]
+fn two_sinks_of_one_group() {
+    let second = "    group: g
+  second: { type: file, topics: lines, path: out/second.txt, group: g }
+";
+    let text = format!("{RIGHT}{second}");
+    check(&[&text], &["a.yaml:12:3: a second sink of the group `g`"]);
+}

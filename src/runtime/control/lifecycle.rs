@@ -27,8 +27,14 @@ impl Control {
     /// Of the worker, or else what the log tells. Waits for no disk.
     pub fn status(&self) -> StatusAnswer {
         match &self.worker {
-            Some(worker) => StatusAnswer { running: true, status: worker.status() },
-            None => StatusAnswer { running: false, status: self.status_at_rest() },
+            Some(worker) => StatusAnswer {
+                running: true,
+                status: worker.status(),
+            },
+            None => StatusAnswer {
+                running: false,
+                status: self.status_at_rest(),
+            },
         }
     }
 
@@ -68,8 +74,11 @@ impl Control {
                 .because("no worker is running")
                 .remedy("start one with `towpath run`"));
         };
-        let connectors: Vec<String> =
-            self.resolve(name)?.into_iter().filter(|name| self.state_of(name).is_some()).collect();
+        let connectors: Vec<String> = self
+            .resolve(name)?
+            .into_iter()
+            .filter(|name| self.state_of(name).is_some())
+            .collect();
         if connectors.is_empty() {
             return Err(Error::configuration("restart", name)
                 .because("no pipeline of the running worker has it")
@@ -84,11 +93,20 @@ impl Control {
     /// The state of a connector that the worker has.
     pub(super) fn state_of(&self, name: &str) -> Option<TaskState> {
         let connectors = self.worker.as_ref()?.status().connectors;
-        connectors.iter().find(|connector| connector.name == name).map(|connector| connector.state)
+        connectors
+            .iter()
+            .find(|connector| connector.name == name)
+            .map(|connector| connector.state)
     }
 
     pub(super) fn set_paused(&self, connector: &str, paused: bool) -> Result<()> {
-        self.change_state(OWNER, [(paused_key(connector), paused.then(|| Bytes::from_static(b"1")))])
+        self.change_state(
+            OWNER,
+            [(
+                paused_key(connector),
+                paused.then(|| Bytes::from_static(b"1")),
+            )],
+        )
     }
 
     /// The connector `name`, or all connectors of pipeline `name`.
@@ -97,9 +115,14 @@ impl Control {
         if known.contains(name) {
             return Ok(vec![name.to_owned()]);
         }
-        let of_pipeline = |full: &&String| full.rsplit_once('.').is_some_and(|(own, _)| own == name);
+        let of_pipeline =
+            |full: &&String| full.rsplit_once('.').is_some_and(|(own, _)| own == name);
         let found: Vec<String> = known.iter().filter(of_pipeline).cloned().collect();
-        if found.is_empty() { Err(unknown_connector(name, &known)) } else { Ok(found) }
+        if found.is_empty() {
+            Err(unknown_connector(name, &known))
+        } else {
+            Ok(found)
+        }
     }
 
     fn status_at_rest(&self) -> WorkerStatus {
@@ -109,8 +132,11 @@ impl Control {
             .into_iter()
             .map(|connector| {
                 let is_paused = paused.contains_key(&paused_key(&connector.name));
-                let mut topics: Vec<String> =
-                    connector.offsets.iter().map(|at| at.topic.clone()).collect();
+                let mut topics: Vec<String> = connector
+                    .offsets
+                    .iter()
+                    .map(|at| at.topic.clone())
+                    .collect();
                 topics.dedup();
                 ConnectorStatus {
                     lag_records: connector
@@ -120,7 +146,11 @@ impl Control {
                     name: connector.name,
                     kind: connector.kind,
                     connector_type: connector.connector_type,
-                    state: if is_paused { TaskState::Paused } else { TaskState::Stopped },
+                    state: if is_paused {
+                        TaskState::Paused
+                    } else {
+                        TaskState::Stopped
+                    },
                     reason: Some("no worker is running".to_owned()),
                     since_ms: u64::try_from(connector.last_configured_ms).unwrap_or(0),
                     tasks: Vec::new(),

@@ -94,7 +94,10 @@ impl Place {
         if let Ok(offset) = text.parse() {
             return Ok(Self::Offset(offset));
         }
-        if let Some(back) = text.strip_prefix('-').and_then(|digits| digits.parse().ok()) {
+        if let Some(back) = text
+            .strip_prefix('-')
+            .and_then(|digits| digits.parse().ok())
+        {
             return Ok(Self::Back(back));
         }
         let mut problems = Problems::new();
@@ -106,9 +109,11 @@ impl Place {
                 let moment_ms = u128::from(now_ms()).saturating_sub(ago.0.as_millis());
                 Ok(Self::TimeMs(i64::try_from(moment_ms).unwrap_or(i64::MAX)))
             }
-            None => Err(Error::configuration("use", format!("`{}` as a place", printable(text)))
-                .because("expected `earliest`, `latest`, an offset, a time or a duration")
-                .remedy("such as 1200, -10 (from the end), 2026-01-01T00:00:00Z or 2h (ago)")),
+            None => Err(
+                Error::configuration("use", format!("`{}` as a place", printable(text)))
+                    .because("expected `earliest`, `latest`, an offset, a time or a duration")
+                    .remedy("such as 1200, -10 (from the end), 2026-01-01T00:00:00Z or 2h (ago)"),
+            ),
         }
     }
 }
@@ -118,7 +123,10 @@ impl Control {
     pub fn offsets(&self) -> Vec<ConnectorOffsets> {
         let mut infos = self.log.registrations();
         infos.sort_by(|left, right| left.registration.name.cmp(&right.registration.name));
-        infos.into_iter().map(|info| self.connector_offsets(info)).collect()
+        infos
+            .into_iter()
+            .map(|info| self.connector_offsets(info))
+            .collect()
     }
 
     /// Of connector `name`.
@@ -152,9 +160,13 @@ impl Control {
                 .because("a pipeline of the running worker has this connector")
                 .remedy("take it out of the pipeline first"));
         }
-        self.log.forget(name).map_err(|error| log_error("forget a connector", error))?;
+        self.log
+            .forget(name)
+            .map_err(|error| log_error("forget a connector", error))?;
         self.set_paused(name, false)?;
-        Ok(ForgetAnswer { connector: name.to_owned() })
+        Ok(ForgetAnswer {
+            connector: name.to_owned(),
+        })
     }
 
     fn connector_offsets(&self, info: RegistrationInfo) -> ConnectorOffsets {
@@ -166,9 +178,14 @@ impl Control {
         } else {
             (None, Vec::new(), None)
         };
-        let state = self.log.state(&info.registration.name);
+        let owner = group.as_deref().unwrap_or(&info.registration.name);
+        let state = self.log.state(owner);
         ConnectorOffsets {
-            kind: if is_sink { ConnectorKind::Sink } else { ConnectorKind::Source },
+            kind: if is_sink {
+                ConnectorKind::Sink
+            } else {
+                ConnectorKind::Source
+            },
             connector_type: info.registration.connector_type,
             far_side: info.registration.far_side,
             last_configured_ms: info.last_configured_ms,
@@ -189,12 +206,18 @@ impl Control {
     /// A sink's place in each partition of its topics that exist.
     fn sink_offsets(&self, info: &RegistrationInfo) -> Vec<PartitionOffset> {
         let committed = self.log.group(info.registration.group_name());
-        let topics = info.registration.topics.iter().filter_map(|name| self.log.topic(name));
+        let topics = info
+            .registration
+            .topics
+            .iter()
+            .filter_map(|name| self.log.topic(name));
         let mut offsets = Vec::new();
         for topic in topics {
             for held in &topic.partitions {
                 let place = (topic.name.clone(), held.partition);
-                let offset = committed.as_ref().and_then(|group| group.offsets.get(&place));
+                let offset = committed
+                    .as_ref()
+                    .and_then(|group| group.offsets.get(&place));
                 offsets.push(place_of(&topic.name, held, offset.copied()));
             }
         }
@@ -205,13 +228,19 @@ impl Control {
         if request.to.is_some() || request.topic.is_some() || request.partition.is_some() {
             return Err(Error::configuration("reset the offsets of", name)
                 .because("a source has positions in its own system, not offsets")
-                .remedy("leave `--to`, `--topic` and `--partition` out: it begins again by its `start`"));
+                .remedy(
+                    "leave `--to`, `--topic` and `--partition` out: it begins again by its `start`",
+                ));
         }
         let keys: Vec<_> = self.log.state(name).into_keys().collect();
         let deleted = keys.len() as u64;
         self.change_state(name, keys.into_iter().map(|key| (key, None)))?;
         let connector = name.to_owned();
-        Ok(ResetAnswer { connector, offsets: Vec::new(), state_keys_deleted: deleted })
+        Ok(ResetAnswer {
+            connector,
+            offsets: Vec::new(),
+            state_keys_deleted: deleted,
+        })
     }
 
     fn reset_sink(&self, info: &RegistrationInfo, request: &ResetRequest) -> Result<ResetAnswer> {
@@ -236,12 +265,18 @@ impl Control {
                 .because("it reads no such topic and partition")
                 .remedy(format!("`towpath offsets show {name}` lists them")));
         }
-        let changes: Vec<_> =
-            offsets.iter().map(|at| (at.topic.clone(), at.partition, at.offset)).collect();
+        let changes: Vec<_> = offsets
+            .iter()
+            .map(|at| (at.topic.clone(), at.partition, at.offset))
+            .collect();
         self.log
             .reset_offsets(info.registration.group_name(), &changes)
             .map_err(|error| log_error("reset offsets", error))?;
-        Ok(ResetAnswer { connector: name.clone(), offsets, state_keys_deleted: 0 })
+        Ok(ResetAnswer {
+            connector: name.clone(),
+            offsets,
+            state_keys_deleted: 0,
+        })
     }
 
     fn reset_topics(
@@ -251,13 +286,17 @@ impl Control {
     ) -> Result<Vec<TopicInfo>> {
         let read = &info.registration.topics;
         match &request.topic {
-            Some(name) if !read.contains(name) => {
-                Err(Error::configuration("reset the offsets of", &info.registration.name)
-                    .because(format!("it does not read topic `{name}`"))
-                    .remedy(format!("it reads: {}", read.join(", "))))
-            }
+            Some(name) if !read.contains(name) => Err(Error::configuration(
+                "reset the offsets of",
+                &info.registration.name,
+            )
+            .because(format!("it does not read topic `{name}`"))
+            .remedy(format!("it reads: {}", read.join(", ")))),
             Some(name) => Ok(vec![self.topic_info(name)?]),
-            None => Ok(read.iter().filter_map(|name| self.log.topic(name)).collect()),
+            None => Ok(read
+                .iter()
+                .filter_map(|name| self.log.topic(name))
+                .collect()),
         }
     }
 
@@ -271,9 +310,10 @@ impl Control {
         match place {
             Place::Earliest => Ok(held.start_offset),
             Place::Latest => Ok(held.end_offset),
-            Place::Back(records) => {
-                Ok(held.end_offset.saturating_sub(records).max(held.start_offset))
-            }
+            Place::Back(records) => Ok(held
+                .end_offset
+                .saturating_sub(records)
+                .max(held.start_offset)),
             Place::TimeMs(time_ms) => self
                 .log
                 .offset_at(&topic.name, partition, time_ms)
@@ -281,22 +321,30 @@ impl Control {
             Place::Offset(offset) if (held.start_offset..=held.end_offset).contains(&offset) => {
                 Ok(offset)
             }
-            Place::Offset(offset) => {
-                Err(Error::configuration("use", format!("offset {offset} of {}", topic.name))
-                    .because(format!(
-                        "partition {partition} holds {} to {}",
-                        held.start_offset, held.end_offset
-                    ))
-                    .remedy("choose one of these, `earliest` or `latest`"))
-            }
+            Place::Offset(offset) => Err(Error::configuration(
+                "use",
+                format!("offset {offset} of {}", topic.name),
+            )
+            .because(format!(
+                "partition {partition} holds {} to {}",
+                held.start_offset, held.end_offset
+            ))
+            .remedy("choose one of these, `earliest` or `latest`")),
         }
     }
 
     /// The connectors that keep their offsets in the same group, itself among them.
     fn sharing_group(&self, info: &RegistrationInfo) -> Vec<String> {
         let group = info.registration.group_name();
-        let registered = self.log.registrations().into_iter().map(|other| other.registration);
-        registered.filter(|other| other.group_name() == group).map(|other| other.name).collect()
+        let registered = self
+            .log
+            .registrations()
+            .into_iter()
+            .map(|other| other.registration);
+        registered
+            .filter(|other| other.group_name() == group)
+            .map(|other| other.name)
+            .collect()
     }
 
     fn check_stopped(&self, doing: &str, name: &str) -> Result<()> {
@@ -305,7 +353,9 @@ impl Control {
             None | Some(Paused | Failed | Stopped | Done) => Ok(()),
             Some(state) => Err(Error::configuration(doing, name)
                 .because(format!("it is {}", state.as_str()))
-                .remedy(format!("`towpath pause {name}` first, `towpath resume {name}` after it"))),
+                .remedy(format!(
+                    "`towpath pause {name}` first, `towpath resume {name}` after it"
+                ))),
         }
     }
 }
@@ -326,7 +376,10 @@ fn place_of(
 }
 
 pub(super) fn no_partition(topic: &TopicInfo, partition: u32) -> Error {
-    Error::configuration("use", format!("partition {partition} of topic `{}`", topic.name))
-        .because(format!("it has {}", topic.partitions.len()))
-        .remedy("partitions are numbered from 0")
+    Error::configuration(
+        "use",
+        format!("partition {partition} of topic `{}`", topic.name),
+    )
+    .because(format!("it has {}", topic.partitions.len()))
+    .remedy("partitions are numbered from 0")
 }

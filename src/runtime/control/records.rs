@@ -1,37 +1,24 @@
-//! Reading records of a topic page by page, waiting for more, and writing records by hand.
+//! Reading records of a topic page by page, and waiting for more.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use towpath_log::{AppendSet, ReadTo, TopicBatch, TopicInfo};
-use towpath_record::{Batch, BatchBuilder, BatchError, Header, Record};
+use towpath_log::{ReadTo, TopicInfo};
+use towpath_record::{Batch, BatchError, Record};
 use towpath_sdk::{Error, Result};
 
-use super::Control;
-use super::offsets::{Place, no_partition};
-use crate::clock::now_ms;
+use super::offsets::Place;
+use super::{Control, Payload};
 use crate::commit::log_error;
-use crate::partition;
 
 /// What one page holds at most.
 const PAGE_RECORDS_MAX: u64 = 10_000;
 const PAGE_BYTES: usize = 1 << 20;
 /// How long one request may wait for records.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// Bytes in JSON: a text where they are UTF-8, else base64.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Payload {
-    Text(String),
-    Binary { base64: String },
-}
 
 /// Which records to read.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -72,60 +59,6 @@ pub struct TailRecord {
     pub headers: Vec<(Payload, Option<Payload>)>,
 }
 
-/// Records to write to a topic; all of them in one step or none.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProduceRequest {
-    pub records: Vec<NewRecord>,
-}
-
-/// A record to write.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewRecord {
-    #[serde(default)]
-    pub key: Option<Payload>,
-    pub value: Option<Payload>,
-    /// Default: by the key, as Kafka does; without a key all of one request to one partition.
-    #[serde(default)]
-    pub partition: Option<u32>,
-    #[serde(default)]
-    pub headers: Vec<(Payload, Option<Payload>)>,
-}
-
-/// Where the records went, durable now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Produced {
-    pub records: u64,
-    pub partitions: Vec<ProducedTo>,
-}
-
-/// What one partition got.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProducedTo {
-    pub partition: u32,
-    pub first_offset: u64,
-    pub last_offset: u64,
-}
-
-impl Payload {
-    pub fn of(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Binary { base64: BASE64.encode(bytes) },
-        }
-    }
-
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        match self {
-            Self::Text(text) => Ok(text.clone().into_bytes()),
-            Self::Binary { base64 } => BASE64.decode(base64).map_err(|error| {
-                Error::configuration("read", "base64 of a record").because(error.to_string())
-            }),
-        }
-    }
-}
-
 /// The next offset of each partition that is read.
 type Cursor = Vec<(u32, u64)>;
 
@@ -164,7 +97,10 @@ impl Control {
             Some(cursor) => parse_cursor(cursor)?,
             None => self.first_cursor(&info, request)?,
         };
-        let limit = request.limit.unwrap_or(PAGE_RECORDS_MAX).min(PAGE_RECORDS_MAX);
+        let limit = request
+            .limit
+            .unwrap_or(PAGE_RECORDS_MAX)
+            .min(PAGE_RECORDS_MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let bytes_max = PAGE_BYTES / cursor.len().max(1);
         let mut at_end = true;
@@ -184,16 +120,25 @@ impl Control {
         records.truncate(limit);
         let records: Vec<TailRecord> = records.into_iter().map(|(_, record)| record).collect();
         let cursor = print_cursor(&behind(cursor, &records));
-        Ok(RecordsPage { records, cursor, at_end })
+        Ok(RecordsPage {
+            records,
+            cursor,
+            at_end,
+        })
     }
 
     fn first_cursor(&self, info: &TopicInfo, request: &RecordsRequest) -> Result<Cursor> {
-        let from = request.from.as_deref().map_or(Ok(Place::Earliest), Place::parse)?;
+        let from = request
+            .from
+            .as_deref()
+            .map_or(Ok(Place::Earliest), Place::parse)?;
         if let Some(partition) = request.partition {
             return Ok(vec![(partition, self.offset_of(info, partition, from)?)]);
         }
         let partitions = info.partitions.iter().map(|held| held.partition);
-        partitions.map(|partition| Ok((partition, self.offset_of(info, partition, from)?))).collect()
+        partitions
+            .map(|partition| Ok((partition, self.offset_of(info, partition, from)?)))
+            .collect()
     }
 
     /// Reads up to `limit` records and about `bytes_max` from `offset` on.
@@ -206,9 +151,14 @@ impl Control {
         bytes_max: usize,
     ) -> Result<Taken> {
         let failed = |error| log_error(&format!("read topic {}", info.name), error);
-        let mut reader =
-            self.log.reader(&info.name, partition, offset, ReadTo::Committed).map_err(failed)?;
-        let mut taken = Taken { records: Vec::new(), at_end: false };
+        let mut reader = self
+            .log
+            .reader(&info.name, partition, offset, ReadTo::Committed)
+            .map_err(failed)?;
+        let mut taken = Taken {
+            records: Vec::new(),
+            at_end: false,
+        };
         let mut bytes = 0;
         while taken.records.len() < limit && bytes < bytes_max {
             let Some(batches) = reader.next(bytes_max).map_err(failed)? else {
@@ -217,79 +167,17 @@ impl Control {
             };
             for batch in batches {
                 bytes += batch.as_bytes().len();
-                add_records(&info.name, partition, offset, limit, &batch, &mut taken.records)?;
+                add_records(
+                    &info.name,
+                    partition,
+                    offset,
+                    limit,
+                    &batch,
+                    &mut taken.records,
+                )?;
             }
         }
         Ok(taken)
-    }
-
-    /// Writes records and returns when they are durable.
-    pub fn produce(&self, topic: &str, request: &ProduceRequest) -> Result<Produced> {
-        let info = self.topic_info(topic)?;
-        let partitions = info.partitions.len() as u32;
-        let turn = self.turn.fetch_add(1, Relaxed) % partitions.max(1);
-        let mut builders: Vec<BatchBuilder> =
-            (0..partitions).map(|_| BatchBuilder::default()).collect();
-        for (index, record) in request.records.iter().enumerate() {
-            self.add_record(&info, turn, record, &mut builders).map_err(|error| {
-                Error::configuration("write", format!("record {}", index + 1)).because(error)
-            })?;
-        }
-        let name: Arc<str> = topic.into();
-        let mut counts = Vec::new();
-        let mut batches = Vec::new();
-        for (partition, builder) in (0..).zip(&mut builders) {
-            if let Some(batch) = builder.finish() {
-                counts.push((partition, batch.len() as u64));
-                batches.push(TopicBatch { topic: Arc::clone(&name), partition, batch });
-            }
-        }
-        if batches.is_empty() {
-            return Ok(Produced { records: 0, partitions: Vec::new() });
-        }
-        let base_offsets = self.commit(AppendSet { batches, ..AppendSet::default() })?;
-        let partitions = counts.iter().zip(base_offsets).map(|(&(partition, count), first_offset)| {
-            ProducedTo { partition, first_offset, last_offset: first_offset + count - 1 }
-        });
-        Ok(Produced { records: request.records.len() as u64, partitions: partitions.collect() })
-    }
-
-    fn add_record(
-        &self,
-        info: &TopicInfo,
-        turn: u32,
-        record: &NewRecord,
-        builders: &mut [BatchBuilder],
-    ) -> Result<()> {
-        let key = record.key.as_ref().map(Payload::bytes).transpose()?;
-        let value = record.value.as_ref().map(Payload::bytes).transpose()?;
-        let size = key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len);
-        if size as u64 > self.record_bytes_max {
-            let max = self.record_bytes_max;
-            return Err(Error::configuration("take", format!("a record of {size} bytes"))
-                .because(format!("at most {max} are allowed"))
-                .remedy("raise `max_record`"));
-        }
-        let headers: Vec<(Vec<u8>, Option<Vec<u8>>)> = record
-            .headers
-            .iter()
-            .map(|(name, value)| Ok((name.bytes()?, value.as_ref().map(Payload::bytes).transpose()?)))
-            .collect::<Result<_>>()?;
-        let headers: Vec<Header<'_>> = headers
-            .iter()
-            .map(|(key, value)| Header { key, value: value.as_deref() })
-            .collect();
-        let partition = match (record.partition, &key) {
-            (Some(partition), _) => partition,
-            (None, Some(key)) => partition::of_key(key, builders.len() as u32),
-            (None, None) => turn,
-        };
-        let builder =
-            builders.get_mut(partition as usize).ok_or_else(|| no_partition(info, partition))?;
-        let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
-        builder
-            .push(now_ms, key.as_deref(), value.as_deref(), &headers)
-            .map_err(|error| Error::configuration("encode", "the record").because(error))
     }
 }
 
@@ -317,11 +205,7 @@ fn add_records(
     Ok(())
 }
 
-fn tail_record(
-    topic: &str,
-    partition: u32,
-    record: &Record<'_>,
-) -> Result<TailRecord, BatchError> {
+fn tail_record(topic: &str, partition: u32, record: &Record<'_>) -> Result<TailRecord, BatchError> {
     let headers = record.headers.iter().map(|header| {
         header.map(|header| (Payload::of(header.key), header.value.map(Payload::of)))
     });
@@ -339,7 +223,9 @@ fn tail_record(
 /// `cursor` moved behind `records`.
 fn behind(mut cursor: Cursor, records: &[TailRecord]) -> Cursor {
     for (partition, offset) in &mut cursor {
-        let last = records.iter().rfind(|record| record.partition == *partition);
+        let last = records
+            .iter()
+            .rfind(|record| record.partition == *partition);
         *offset = last.map_or(*offset, |record| record.offset + 1);
     }
     cursor
@@ -361,8 +247,11 @@ fn parse_cursor(text: &str) -> Result<Cursor> {
         let (partition, offset) = part.split_once(':')?;
         Some((partition.parse().ok()?, offset.parse().ok()?))
     };
-    text.split(',').map(part).collect::<Option<Cursor>>().ok_or_else(|| {
-        Error::configuration("use", format!("cursor `{}`", towpath_sdk::printable(text)))
-            .because("it is none that a page gave")
-    })
+    text.split(',')
+        .map(part)
+        .collect::<Option<Cursor>>()
+        .ok_or_else(|| {
+            Error::configuration("use", format!("cursor `{}`", towpath_sdk::printable(text)))
+                .because("it is none that a page gave")
+        })
 }

@@ -67,7 +67,12 @@ impl Control {
         if let Some(info) = self.log.topic(name) {
             return Ok(info);
         }
-        let names: Vec<String> = self.log.topics().into_iter().map(|topic| topic.name).collect();
+        let names: Vec<String> = self
+            .log
+            .topics()
+            .into_iter()
+            .map(|topic| topic.name)
+            .collect();
         let error = Error::configuration("find topic", format!("`{name}`"))
             .because("the log does not hold it");
         Err(match nearest(name, names.iter().map(String::as_str)) {
@@ -97,7 +102,10 @@ impl Control {
             format: info.config.format.clone(),
             retention_time_ms: info.config.retention.time_ms,
             retention_bytes: info.config.retention.bytes,
-            records: partitions.iter().map(|held| held.end_offset - held.start_offset).sum(),
+            records: partitions
+                .iter()
+                .map(|held| held.end_offset - held.start_offset)
+                .sum(),
             bytes: partitions.iter().map(|held| held.bytes).sum(),
             partitions,
             readers: self.readers(&info.name),

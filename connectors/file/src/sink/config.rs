@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Compression, Duration, Fields, Format, Node, OptionsSpec, PathTemplate, Problem, Problems,
-    Size, Timezone,
+    Compression, Duration, Fields, Format, Node, PathTemplate, Problem, Problems, Size, Timezone,
 };
 use towpath_sdk::{Sink, SinkConfig, SinkType, TemplateName, choice, options};
 
@@ -50,25 +49,44 @@ choice! {
 
 /// The sink side of the connector type `file`.
 pub(crate) fn sink_type() -> SinkType {
-    SinkType { spec: FileSinkOptions::spec, parse }
+    SinkType {
+        spec: FileSinkOptions::spec,
+        parse,
+    }
 }
 
 fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
     let options = FileSinkOptions::parse(node, problems)?;
-    let text = node.get("path").and_then(Node::text).unwrap_or_default().to_owned();
+    let text = node
+        .get("path")
+        .and_then(Node::text)
+        .unwrap_or_default()
+        .to_owned();
     let before = problems.len();
     check(&options, node, problems);
-    let config = FileSinkConfig { options: Arc::new(options), path: text };
+    let config = FileSinkConfig {
+        options: Arc::new(options),
+        path: text,
+    };
     (problems.len() == before).then(|| Arc::new(config) as Arc<dyn SinkConfig>)
 }
 
 fn check(options: &FileSinkOptions, node: &Node, problems: &mut Problems) {
     let PathTemplate(path) = &options.path;
-    if path.names().any(|name| matches!(name, TemplateName::Value(_))) {
-        problems.push(Problem::not_yet(node.span_of("path"), "`{value.PATH}` in the path of a file"));
+    if path
+        .names()
+        .any(|name| matches!(name, TemplateName::Value(_)))
+    {
+        problems.push(Problem::not_yet(
+            node.span_of("path"),
+            "`{value.PATH}` in the path of a file",
+        ));
     }
     if !options.fields.is_bare_value() && options.format != Some(Format::Json) {
-        let problem = Problem::new(node.span_of("fields"), "only JSON has names for several fields");
+        let problem = Problem::new(
+            node.span_of("fields"),
+            "only JSON has names for several fields",
+        );
         problems.push(problem.help("add `format: json`"));
     }
     let numbered = path.names().any(|name| *name == TemplateName::StartOffset);
@@ -99,7 +117,10 @@ fn check(options: &FileSinkOptions, node: &Node, problems: &mut Problems) {
 }
 
 fn safe_path(node: &Node, missing: &[&str]) -> String {
-    let text = node.get("path").and_then(Node::written).unwrap_or_else(|| "out.txt".to_owned());
+    let text = node
+        .get("path")
+        .and_then(Node::written)
+        .unwrap_or_else(|| "out.txt".to_owned());
     with_names(&text, missing)
 }
 
@@ -136,7 +157,11 @@ impl SinkConfig for FileSinkConfig {
 
     /// A file has one writer.
     fn tasks_max(&self) -> u32 {
-        if self.has(TemplateName::Partition) { u32::MAX } else { 1 }
+        if self.has(TemplateName::Partition) {
+            u32::MAX
+        } else {
+            1
+        }
     }
 
     fn check_topics(&self, topics: &[(String, u32)]) -> Result<(), String> {
@@ -157,9 +182,15 @@ impl SinkConfig for FileSinkConfig {
         if missing.is_empty() {
             return Ok(());
         }
-        let whose = if several_topics { "topics" } else { "partitions" };
+        let whose = if several_topics {
+            "topics"
+        } else {
+            "partitions"
+        };
         let proposal = with_names(&self.path, &missing);
-        Err(format!("files of different {whose} would get one name; write {proposal}"))
+        Err(format!(
+            "files of different {whose} would get one name; write {proposal}"
+        ))
     }
 
     fn sink(&self) -> Box<dyn Sink> {

@@ -36,7 +36,9 @@ impl Disk {
                 .because("it is not a regular file")
                 .remedy("move it away or change `path`")),
             // A name below a file, too, is nothing that stands there; creating it will tell.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(failed("look at", path, error)),
@@ -48,7 +50,12 @@ impl Disk {
         let open = || {
             self.step()?;
             let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+            let file = options
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
             Ok((Found::of(&file.metadata()?), file))
         };
         let (found, file) = open().map_err(|error| failed("create", path, error))?;
@@ -62,7 +69,11 @@ impl Disk {
             self.step()?;
             let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
             let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).custom_flags(nonblocking).open(path)?;
+            let file = options
+                .read(true)
+                .write(true)
+                .custom_flags(nonblocking)
+                .open(path)?;
             Ok((Found::of(&file.metadata()?), file))
         };
         let (found, file) = open().map_err(|error| failed("open", path, error))?;
@@ -106,17 +117,23 @@ impl Disk {
         let written = match self.step() {
             Ok(()) => file.write_all_at(bytes, at),
             // A crash tears a write.
-            Err(error) => file.write_all_at(&bytes[..bytes.len() / 2], at).and(Err(error)),
+            Err(error) => file
+                .write_all_at(&bytes[..bytes.len() / 2], at)
+                .and(Err(error)),
         };
         written.map_err(|error| failed("write", path, error))
     }
 
     pub(super) fn sync(&self, file: &File, path: &str) -> Result<()> {
-        self.step().and_then(|()| file.sync_data()).map_err(|error| failed("sync", path, error))
+        self.step()
+            .and_then(|()| file.sync_data())
+            .map_err(|error| failed("sync", path, error))
     }
 
     pub(super) fn cut(&self, file: &File, path: &str, length: u64) -> Result<()> {
-        self.step().and_then(|()| file.set_len(length)).map_err(|error| failed("cut", path, error))
+        self.step()
+            .and_then(|()| file.set_len(length))
+            .map_err(|error| failed("cut", path, error))
     }
 
     pub(super) fn remove(&self, path: &str) -> Result<()> {
@@ -128,7 +145,8 @@ impl Disk {
     /// The hash of the first bytes of the first `length` bytes.
     pub(super) fn head(&self, file: &File, path: &str, length: u64) -> Result<Head> {
         let mut bytes = vec![0; length.min(HEAD_BYTES) as usize];
-        file.read_exact_at(&mut bytes, 0).map_err(|error| failed("read", path, error))?;
+        file.read_exact_at(&mut bytes, 0)
+            .map_err(|error| failed("read", path, error))?;
         let mut head = Head::EMPTY;
         head.extend(0, &bytes);
         Ok(head)
@@ -165,10 +183,20 @@ impl Disk {
 
 impl Found {
     fn of(metadata: &std::fs::Metadata) -> Self {
-        let birth = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let birth = metadata
+            .created()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let birth_ns = birth.map_or(0, |birth| birth.as_nanos() as i64);
-        let identity = Identity { device: metadata.dev(), inode: metadata.ino(), birth_ns };
-        Self { identity, length: metadata.len() }
+        let identity = Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            birth_ns,
+        };
+        Self {
+            identity,
+            length: metadata.len(),
+        }
     }
 }
 
@@ -201,10 +229,16 @@ fn failed(doing: &str, path: &str, error: io::Error) -> Error {
     let remedy = match error.kind() {
         _ if never => "change `path`",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "give this user access to it",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "give this user access to it"
+        }
         ErrorKind::AlreadyExists => "move it away or change `path`",
         _ => "see whether the disk is well",
     };
-    let kind = if never { towpath_sdk::ErrorKind::Configuration } else { towpath_sdk::ErrorKind::Transient };
+    let kind = if never {
+        towpath_sdk::ErrorKind::Configuration
+    } else {
+        towpath_sdk::ErrorKind::Transient
+    };
     Error::new(kind, doing, path).because(error).remedy(remedy)
 }

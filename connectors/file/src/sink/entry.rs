@@ -80,7 +80,12 @@ impl Entry {
             out.put_u32(text.len() as u32);
             out.put_slice(text.as_bytes());
         }
-        if let Some(Known { identity, length, head }) = &self.file {
+        if let Some(Known {
+            identity,
+            length,
+            head,
+        }) = &self.file
+        {
             out.put_u64(identity.device);
             out.put_u64(identity.inode);
             out.put_i64(identity.birth_ns);
@@ -122,9 +127,24 @@ fn read(rest: &mut &[u8]) -> Option<Entry> {
         let birth_ns = i64::from_be_bytes(take(rest)?);
         let length = u64::from_be_bytes(take(rest)?);
         let head = Head(u64::from_be_bytes(take(rest)?));
-        Some(Known { identity: Identity { device, inode, birth_ns }, length, head })
+        Some(Known {
+            identity: Identity {
+                device,
+                inode,
+                birth_ns,
+            },
+            length,
+            head,
+        })
     };
-    Some(Entry { topic, partition, generation, stream, started_ms, file })
+    Some(Entry {
+        topic,
+        partition,
+        generation,
+        stream,
+        started_ms,
+        file,
+    })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

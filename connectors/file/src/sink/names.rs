@@ -18,7 +18,12 @@ impl Names {
     pub(super) fn new(template: Template, connector: &str) -> Self {
         let (pipeline, connector) = connector.rsplit_once('.').unwrap_or(("", connector));
         let per_record = template.is_per_record();
-        Self { template, per_record, pipeline: pipeline.to_owned(), connector: connector.to_owned() }
+        Self {
+            template,
+            per_record,
+            pipeline: pipeline.to_owned(),
+            connector: connector.to_owned(),
+        }
     }
 
     /// Whether two records of one batch may go to different files.
@@ -39,7 +44,15 @@ impl Names {
         path: &mut Vec<u8>,
     ) -> Result<()> {
         path.clear();
-        self.template.render_path(&Place { names: self, batch, record, start_offset }, path)
+        self.template.render_path(
+            &Place {
+                names: self,
+                batch,
+                record,
+                start_offset,
+            },
+            path,
+        )
     }
 }
 
@@ -67,11 +80,16 @@ impl Scope for Place<'_> {
             TemplateName::Header(name) => {
                 // Kafka's `lastHeader`: the last one of a name counts.
                 let mut headers = self.record.headers.iter().flatten();
-                let last = headers.by_ref().filter(|header| header.key == name.as_bytes()).last()?;
+                let last = headers
+                    .by_ref()
+                    .filter(|header| header.key == name.as_bytes())
+                    .last()?;
                 Fill::Bytes(Cow::Borrowed(last.value?))
             }
             // The options refuse these.
-            TemplateName::EndOffset | TemplateName::Value(_) | TemplateName::Extra(_) => return None,
+            TemplateName::EndOffset | TemplateName::Value(_) | TemplateName::Extra(_) => {
+                return None;
+            }
         })
     }
 }

@@ -100,14 +100,24 @@ impl Output {
         file.head.extend(file.length, bytes);
         file.length += bytes.len() as u64;
         if file.length - self.write_back >= WRITE_BACK_BYTES {
-            disk.start_write_back(handle, self.write_back, file.length);
-            self.write_back = file.length;
+            self.start_write_back(disk);
         }
         self.buffer.clear();
         if self.buffer.capacity() > BUFFER_KEPT_BYTES {
             self.buffer = Vec::new();
         }
         Ok(())
+    }
+
+    /// Has the kernel begin to write what `sync` will wait for.
+    pub(super) fn start_write_back(&mut self, disk: &Disk) {
+        let length = self.length();
+        if let Some(handle) = &self.handle
+            && self.write_back < length
+        {
+            disk.start_write_back(handle, self.write_back, length);
+            self.write_back = length;
+        }
     }
 
     /// Makes durable what was written.

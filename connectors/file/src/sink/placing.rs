@@ -53,7 +53,11 @@ impl Writer {
             let path = self.outputs[index].path.clone();
             self.disk.create_folder_of(&path)?;
             let (handle, found) = self.disk.create(&path)?;
-            let known = Known { identity: found.identity, length: 0, head: Head::EMPTY };
+            let known = Known {
+                identity: found.identity,
+                length: 0,
+                head: Head::EMPTY,
+            };
             // Nothing is unsynced in it, so it may be closed.
             let handle = Some(handle).filter(|_| self.opened.len() < self.open_files_max);
             if handle.is_some() {
@@ -62,7 +66,9 @@ impl Writer {
             self.outputs[index].place(known, handle);
             folders.insert(folder_of(&path).to_owned());
         }
-        folders.iter().try_for_each(|folder| self.disk.sync_folder(folder))
+        folders
+            .iter()
+            .try_for_each(|folder| self.disk.sync_folder(folder))
     }
 
     /// Finds out what stands where output `index` is to be.
@@ -73,25 +79,41 @@ impl Writer {
             None => None,
         };
         let Some(found) = self.disk.find(path)? else {
-            let written = entry.is_some_and(|entry| {
-                entry.file.is_some() && self.is_current(entry.generation)
-            });
-            return if written { Err(not_ours(path, "it is gone")) } else { Ok(Place::Free) };
+            let written = entry
+                .is_some_and(|entry| entry.file.is_some() && self.is_current(entry.generation));
+            return if written {
+                Err(not_ours(path, "it is gone"))
+            } else {
+                Ok(Place::Free)
+            };
         };
-        let Some(Entry { file, generation, topic, partition, .. }) = entry else {
+        let Some(Entry {
+            file,
+            generation,
+            topic,
+            partition,
+            ..
+        }) = entry
+        else {
             return self.unknown(path);
         };
         let output = &self.outputs[index].entry;
         if self.tasks > 1 && (&topic, partition) != (&output.topic, output.partition) {
             return Err(Error::configuration("write", path)
                 .because(format!("partition {partition} of {topic} writes it too"))
-                .remedy("set `{topic}` and `{partition}` apart from what stands beside them in `path`"));
+                .remedy(
+                    "set `{topic}` and `{partition}` apart from what stands beside them in `path`",
+                ));
         }
         match file {
             // An intent.
             None if found.length == 0 => {
                 let head = Head::EMPTY;
-                Ok(Place::Adopted(Known { identity: found.identity, length: 0, head }))
+                Ok(Place::Adopted(Known {
+                    identity: found.identity,
+                    length: 0,
+                    head,
+                }))
             }
             None => self.unknown(path),
             Some(_) if self.rotate.is_some() => self.unknown(path),
@@ -109,7 +131,11 @@ impl Writer {
         if self.if_exists == IfExists::Append {
             let (file, Found { identity, length }) = self.disk.open(path)?;
             let head = self.disk.head(&file, path, length)?;
-            return Ok(Place::Adopted(Known { identity, length, head }));
+            return Ok(Place::Adopted(Known {
+                identity,
+                length,
+                head,
+            }));
         }
         let remedy = if self.rotate.is_some() {
             "move it away, or change `path`"
@@ -117,7 +143,9 @@ impl Writer {
             "move it away, or set `if_exists: append` to write behind what it holds"
         };
         Err(Error::configuration("write", path)
-            .because("it exists, and this log does not know it: it may be from another data directory")
+            .because(
+                "it exists, and this log does not know it: it may be from another data directory",
+            )
             .remedy(remedy))
     }
 
@@ -132,20 +160,21 @@ impl Writer {
         if self.outputs[index].handle.is_some() {
             return Ok(());
         }
-        while self.opened.len() >= self.open_files_max
-            && let Some(oldest) = self.opened.pop_front()
-        {
-            self.outputs[oldest].sync(&self.disk)?;
-            self.outputs[oldest].handle = None;
+        if self.opened.len() >= self.open_files_max {
+            self.close_oldest()?;
         }
         let output = &mut self.outputs[index];
-        let Some(known) = output.entry.file else { return Ok(()) };
+        let Some(known) = output.entry.file else {
+            return Ok(());
+        };
         let (file, found) = self.disk.open(&output.path)?;
         if let Some(how) = differs_open(&self.disk, &file, &output.path, &known, found)? {
             return Err(not_ours(&output.path, &how));
         }
         if self.compressor.is_none() {
-            let whole = self.disk.ends_in_newline(&file, &output.path, known.length)?;
+            let whole = self
+                .disk
+                .ends_in_newline(&file, &output.path, known.length)?;
             output.unfinished_line = !whole;
         }
         output.handle = Some(file);
@@ -153,9 +182,25 @@ impl Writer {
         Ok(())
     }
 
+    /// Closes half of the open files, those that were opened first. Write-back of all is begun
+    /// before the first is waited for: then one commit of the file system's journal serves many.
+    fn close_oldest(&mut self) -> Result<()> {
+        let oldest: Vec<usize> = self.opened.drain(..self.opened.len().div_ceil(2)).collect();
+        for index in &oldest {
+            self.outputs[*index].start_write_back(&self.disk);
+        }
+        for index in oldest {
+            self.outputs[index].sync(&self.disk)?;
+            self.outputs[index].handle = None;
+        }
+        Ok(())
+    }
+
     /// Brings the file of `entry` back to what is committed, unless it is another one now.
     pub(super) fn cut_back(&self, path: &str, known: &Known) -> Result<()> {
-        let Some(found) = self.disk.find(path)? else { return Ok(()) };
+        let Some(found) = self.disk.find(path)? else {
+            return Ok(());
+        };
         if !found.identity.is(&known.identity) || found.length <= known.length {
             return Ok(());
         }
@@ -209,7 +254,10 @@ pub(super) fn differs_outside(known: &Known, found: Found) -> Option<String> {
     if !found.identity.is(&known.identity) {
         Some("it was replaced by another file".to_owned())
     } else if found.length != known.length {
-        Some(format!("it has {} bytes where {} were written", found.length, known.length))
+        Some(format!(
+            "it has {} bytes where {} were written",
+            found.length, known.length
+        ))
     } else {
         None
     }
@@ -218,6 +266,8 @@ pub(super) fn differs_outside(known: &Known, found: Found) -> Option<String> {
 /// The file is not the one that was written before: nothing of it may be touched.
 pub(super) fn not_ours(path: &str, how: &str) -> Error {
     Error::fatal("go on with", path)
-        .because(format!("{how}; what was written before must be there to go on"))
+        .because(format!(
+            "{how}; what was written before must be there to go on"
+        ))
         .remedy("put the file back as it was, or run `towpath offsets reset` to write it anew")
 }

@@ -1,6 +1,7 @@
 //! The sink against a log that sends everything again from the committed offset: a crash at every
-//! step (`crash`), and files that are not what they should be (`refusals`).
+//! step (`crash`), files that are not what they should be (`refusals`), options (`config`).
 
+mod config;
 mod crash;
 mod refusals;
 
@@ -15,9 +16,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use towpath_record::{Batch, BatchBuilder, Record, stamp_base_offset};
 use towpath_sdk::config::{Compression, Format, Key, Node, NodeValue, Problems, Span};
+use towpath_sdk::testing::{SinkSubject, check_sink};
 use towpath_sdk::{
-    Codecs, Compressor, Encoder, Error, Flushed, Health, OnError, Result, SinkBatch, SinkContext,
-    SinkPartition, SinkTopic, State, StateChange,
+    Codecs, Compressor, Encoder, Error, Flushed, Health, OnError, Result, Sink, SinkBatch,
+    SinkContext, SinkPartition, SinkTopic, State, StateChange,
 };
 
 use super::config::FileSinkOptions;
@@ -35,7 +37,9 @@ impl Fault {
 
     /// Whether it has struck.
     fn struck(&self) -> bool {
-        self.0.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) < 0)
+        self.0
+            .as_ref()
+            .is_some_and(|left| left.load(Ordering::Relaxed) < 0)
     }
 
     pub(super) fn step(&self) -> io::Result<()> {
@@ -59,7 +63,9 @@ struct Committed {
 impl Committed {
     fn apply(&self, changes: Vec<StateChange>, flushed: Option<&Flushed>) -> Result<()> {
         let fault = self.fault.lock().unwrap().clone();
-        fault.step().map_err(|error| Error::transient("commit", "").because(error))?;
+        fault
+            .step()
+            .map_err(|error| Error::transient("commit", "").because(error))?;
         let mut state = self.state.lock().unwrap();
         for StateChange { key, value } in changes {
             match value {
@@ -68,13 +74,21 @@ impl Committed {
             };
         }
         for reached in flushed.iter().flat_map(|flushed| &flushed.offsets) {
-            self.offsets.lock().unwrap().insert(reached.partition, reached.offset);
+            self.offsets
+                .lock()
+                .unwrap()
+                .insert(reached.partition, reached.offset);
         }
         Ok(())
     }
 
     fn offset(&self, partition: u32) -> u64 {
-        self.offsets.lock().unwrap().get(&partition).copied().unwrap_or(0)
+        self.offsets
+            .lock()
+            .unwrap()
+            .get(&partition)
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -87,7 +101,9 @@ impl State for Committed {
     fn scan(&self, prefix: &[u8]) -> Vec<(Bytes, Bytes)> {
         let state = self.state.lock().unwrap();
         let found = state.iter().filter(|(key, _)| key.starts_with(prefix));
-        found.map(|(key, value)| (key.clone(), value.clone())).collect()
+        found
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     }
 
     async fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
@@ -125,7 +141,8 @@ impl Compressor for Member {
         let input = std::mem::take(&mut self.1);
         match self.0 {
             Compression::Gzip { .. } => {
-                let mut encoder = flate2::read::GzEncoder::new(&*input, flate2::Compression::fast());
+                let mut encoder =
+                    flate2::read::GzEncoder::new(&*input, flate2::Compression::fast());
                 encoder.read_to_end(out).unwrap();
             }
             _ => out.extend(zstd::encode_all(&*input, 1).unwrap()),
@@ -159,9 +176,24 @@ impl Health for Unheard {
 
 /// Options from names and words; `rotate.size` is a name too.
 fn options(entries: &[(&str, &str)]) -> FileSinkOptions {
+    FileSinkOptions::parse(&options_node(entries), &mut Problems::new()).unwrap()
+}
+
+fn options_node(entries: &[(&str, &str)]) -> Node {
     let map = |entries: Vec<(&str, Node)>| {
-        let entry = |(name, node): (&str, Node)| (Key { name: name.into(), span: Span::NONE }, node);
-        Node::new(Span::NONE, NodeValue::Map(entries.into_iter().map(entry).collect()))
+        let entry = |(name, node): (&str, Node)| {
+            (
+                Key {
+                    name: name.into(),
+                    span: Span::NONE,
+                },
+                node,
+            )
+        };
+        Node::new(
+            Span::NONE,
+            NodeValue::Map(entries.into_iter().map(entry).collect()),
+        )
     };
     let mut nodes = Vec::new();
     for (name, word) in entries {
@@ -171,7 +203,7 @@ fn options(entries: &[(&str, &str)]) -> FileSinkOptions {
             Some((name, inner)) => nodes.push((name, map(vec![(inner, word)]))),
         }
     }
-    FileSinkOptions::parse(&map(nodes), &mut Problems::new()).unwrap()
+    map(nodes)
 }
 
 /// A log of one topic, what of it is committed, and the sink's options.
@@ -189,7 +221,11 @@ impl Subject {
     fn new(folder: &Path, path: &str, others: &[(&str, &str)]) -> Self {
         let path = folder.join(path);
         let path = ("path", path.to_str().unwrap());
-        let topic = SinkTopic { name: "t".into(), id: "1".into(), format: Format::Text };
+        let topic = SinkTopic {
+            name: "t".into(),
+            id: "1".into(),
+            format: Format::Text,
+        };
         Self {
             options: options(&[&[path], others].concat()),
             topic: Arc::new(topic),
@@ -197,7 +233,9 @@ impl Subject {
             generation: 0,
             on_error: OnError::Fail,
             open_files_max: 256,
-            commits: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+            commits: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap(),
         }
     }
 
@@ -221,7 +259,9 @@ impl Subject {
             on_error: self.on_error,
             health: Arc::new(Unheard),
         };
-        let disk = Disk { fault: fault.clone() };
+        let disk = Disk {
+            fault: fault.clone(),
+        };
         let commits = self.commits.handle().clone();
         Writer::open_on(disk, self.open_files_max, &self.options, context, commits)
     }
@@ -231,12 +271,19 @@ impl Subject {
         let mut builder = BatchBuilder::default();
         for value in values {
             let key = value.split('-').next().unwrap();
-            builder.push(0, Some(key.as_bytes()), Some(value.as_bytes()), &[]).unwrap();
+            builder
+                .push(0, Some(key.as_bytes()), Some(value.as_bytes()), &[])
+                .unwrap();
         }
         let mut bytes = builder.finish().unwrap().into_bytes().to_vec();
         stamp_base_offset(&mut bytes, offset as i64);
         let batch = Batch::parse(bytes.into()).unwrap();
-        SinkBatch { topic: self.topic.clone(), partition, from_offset: offset, batch }
+        SinkBatch {
+            topic: self.topic.clone(),
+            partition,
+            from_offset: offset,
+            batch,
+        }
     }
 
     fn flush(&self, writer: &mut Writer) -> Result<Flushed> {
@@ -267,10 +314,17 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
                 continue;
             }
             let bytes = std::fs::read(&path).unwrap();
-            let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            let name = path
+                .strip_prefix(folder)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
             let mut text = String::new();
             if name.ends_with(".gz") {
-                flate2::read::MultiGzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+                flate2::read::MultiGzDecoder::new(&*bytes)
+                    .read_to_string(&mut text)
+                    .unwrap();
             } else if name.ends_with(".zst") {
                 text = String::from_utf8(zstd::decode_all(&*bytes).unwrap()).unwrap();
             } else {
@@ -280,4 +334,26 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// One file, for the conformance kit.
+struct OneFile(tempfile::TempDir);
+
+#[async_trait]
+impl SinkSubject for OneFile {
+    fn sink(&self) -> Box<dyn Sink> {
+        let path = self.0.path().join("out.txt");
+        let options = options(&[("path", path.to_str().unwrap())]);
+        Box::new(super::FileSink::new(Arc::new(options)))
+    }
+
+    async fn arrived(&mut self) -> Vec<Vec<u8>> {
+        let text = files(self.0.path()).remove("out.txt").unwrap_or_default();
+        text.lines().map(|line| line.as_bytes().to_vec()).collect()
+    }
+}
+
+#[tokio::test]
+async fn it_passes_the_conformance_kit() {
+    check_sink(|| OneFile(tempfile::tempdir().unwrap())).await;
 }

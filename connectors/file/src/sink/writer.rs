@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use towpath_record::Record;
 use towpath_sdk::{
-    Codecs, Compressor, Encoder, Error, ErrorKind, Flushed, OnError, Refused, Result, SinkBatch,
-    SinkContext, SinkOffset, State, StateChange,
+    Compressor, Encoder, Error, ErrorKind, OnError, Refused, Result, SinkBatch, SinkContext,
+    SinkOffset, State, StateChange,
 };
 
 use super::config::{FileSinkOptions, IfExists, Rotate};
@@ -17,7 +17,6 @@ use super::disk::Disk;
 use super::entry::Entry;
 use super::names::Names;
 use super::output::Output;
-use super::placing::{differs_outside, not_ours};
 
 /// A file's buffer is written when it has so much; all are, when together they have four times it.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -45,7 +44,7 @@ pub(super) struct Writer {
     /// Those with something to write, to commit, or open; with rotation all that are not full.
     pub(super) outputs: Vec<Output>,
     /// By stream, those that are not full.
-    by_stream: HashMap<Arc<str>, usize>,
+    pub(super) by_stream: HashMap<Arc<str>, usize>,
     /// Those with a handle, in the order in which they were opened.
     pub(super) opened: VecDeque<usize>,
     /// Bytes in all buffers.
@@ -54,11 +53,11 @@ pub(super) struct Writer {
     path: Vec<u8>,
 
     /// What the next flush reports.
-    progress: Vec<SinkOffset>,
-    refused: Vec<Refused>,
+    pub(super) progress: Vec<SinkOffset>,
+    pub(super) refused: Vec<Refused>,
     /// A bad record came and `on_error` says to fail: nothing more is taken, and once what came
     /// before is reported this is the answer.
-    failure: Option<Error>,
+    pub(super) failure: Option<Error>,
 }
 
 impl Writer {
@@ -79,7 +78,10 @@ impl Writer {
     ) -> Result<Self> {
         let timezone = options.timezone.0.clone();
         let mut writer = Self {
-            names: Names::new(options.path.0.clone().with_timezone(timezone), &context.connector),
+            names: Names::new(
+                options.path.0.clone().with_timezone(timezone),
+                &context.connector,
+            ),
             rotate: options.rotate.clone(),
             if_exists: options.if_exists,
             tasks: context.tasks,
@@ -104,9 +106,10 @@ impl Writer {
         let mut forgotten = Vec::new();
         for (key, encoded) in writer.state.scan(b"") {
             let entry = Entry::decode(&key, &encoded)?;
-            let ours = context.partitions.iter().any(|ours| {
-                ours.topic.name == entry.topic && ours.partition == entry.partition
-            });
+            let ours = context
+                .partitions
+                .iter()
+                .any(|ours| ours.topic.name == entry.topic && ours.partition == entry.partition);
             if ours || context.tasks == 1 {
                 let path = String::from_utf8_lossy(&key);
                 if !writer.recover(&path, entry)? {
@@ -137,7 +140,8 @@ impl Writer {
         let due = self.due(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)));
         let stream: Arc<str> = entry.stream.as_str().into();
         self.by_stream.insert(stream.clone(), self.outputs.len());
-        self.outputs.push(Output::new(stream, path.to_owned(), entry, due));
+        self.outputs
+            .push(Output::new(stream, path.to_owned(), entry, due));
         Ok(true)
     }
 
@@ -192,7 +196,11 @@ impl Writer {
         output.changed = true;
         if let Some(size) = self.rotate.as_ref().and_then(|rotate| rotate.size) {
             // What compression will make of the buffer is not known yet.
-            let pending = if self.compressor.is_none() { output.buffer.len() as u64 } else { 0 };
+            let pending = if self.compressor.is_none() {
+                output.buffer.len() as u64
+            } else {
+                0
+            };
             if output.length() + pending >= size.0 {
                 self.finish(index);
                 *current = None;
@@ -220,7 +228,8 @@ impl Writer {
         }
         let stream: Arc<str> = stream.into();
         if self.rotate.is_some() {
-            self.names.render(batch, record, record.offset, &mut self.path)?;
+            self.names
+                .render(batch, record, record.offset, &mut self.path)?;
         }
         let path = String::from_utf8_lossy(&self.path).into_owned();
         let entry = Entry {
@@ -233,7 +242,8 @@ impl Writer {
         };
         let index = self.outputs.len();
         self.by_stream.insert(stream.clone(), index);
-        self.outputs.push(Output::new(stream, path, entry, self.due(Duration::ZERO)));
+        self.outputs
+            .push(Output::new(stream, path, entry, self.due(Duration::ZERO)));
         Ok(index)
     }
 
@@ -243,16 +253,20 @@ impl Writer {
             return Err(error);
         }
         let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
-        self.failure = self.on_error.refuse(&mut self.refused, Refused { error, payload }).err();
+        self.failure = self
+            .on_error
+            .refuse(&mut self.refused, Refused { error, payload })
+            .err();
         Ok(())
     }
 
     /// Everything below `offset` is accepted.
     fn reached(&mut self, batch: &SinkBatch, offset: i64) {
         let offset = u64::try_from(offset).unwrap_or(0).max(batch.from_offset);
-        let known = self.progress.iter_mut().find(|known| {
-            known.partition == batch.partition && known.topic == batch.topic
-        });
+        let known = self
+            .progress
+            .iter_mut()
+            .find(|known| known.partition == batch.partition && known.topic == batch.topic);
         match known {
             Some(known) => known.offset = offset,
             None => self.progress.push(SinkOffset {
@@ -264,7 +278,7 @@ impl Writer {
     }
 
     /// Output `index` takes no more records.
-    fn finish(&mut self, index: usize) {
+    pub(super) fn finish(&mut self, index: usize) {
         let output = &mut self.outputs[index];
         output.finished = true;
         output.due = None;
@@ -281,7 +295,7 @@ impl Writer {
     }
 
     /// Writes the buffers that have at least `least` bytes.
-    fn drain(&mut self, least: usize) -> Result<()> {
+    pub(super) fn drain(&mut self, least: usize) -> Result<()> {
         self.place_outputs()?;
         for index in 0..self.outputs.len() {
             let waiting = self.outputs[index].buffer.len();
@@ -289,78 +303,14 @@ impl Writer {
                 continue;
             }
             self.open_output(index)?;
-            let compressor = self.compressor.as_deref_mut().map(|compressor| compressor as _);
+            let compressor = self
+                .compressor
+                .as_deref_mut()
+                .map(|compressor| compressor as _);
             self.outputs[index].drain(&self.disk, compressor, &mut self.packed)?;
             self.buffered -= waiting;
         }
         Ok(())
-    }
-
-    pub(super) fn flush(&mut self) -> Result<Flushed> {
-        if self.progress.is_empty() && self.refused.is_empty() && let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        let now = Instant::now();
-        for index in 0..self.outputs.len() {
-            if self.outputs[index].due.is_some_and(|due| due <= now) {
-                self.finish(index);
-            }
-        }
-        self.drain(1)?;
-        let mut state = Vec::new();
-        for index in 0..self.outputs.len() {
-            if self.outputs[index].changed {
-                self.make_durable(index)?;
-            }
-            let output = &self.outputs[index];
-            if output.finished {
-                state.push(StateChange::delete(output.path.clone()));
-            } else if output.changed && output.entry.file.is_some() {
-                state.push(self.change_of(index));
-            }
-        }
-        self.forget_committed();
-        let offsets = std::mem::take(&mut self.progress);
-        Ok(Flushed { offsets, state, refused: std::mem::take(&mut self.refused) })
-    }
-
-    /// Syncs output `index`, and sees that its path leads to it and nobody else wrote to it.
-    fn make_durable(&mut self, index: usize) -> Result<()> {
-        let output = &mut self.outputs[index];
-        let Some(known) = output.entry.file else { return Ok(()) };
-        output.sync(&self.disk)?;
-        let how = match self.disk.find(&output.path)? {
-            Some(found) => differs_outside(&known, found),
-            None => Some("it is gone".to_owned()),
-        };
-        match how {
-            Some(how) => Err(not_ours(&output.path, &how)),
-            None => {
-                output.entry.generation = self.generation;
-                Ok(())
-            }
-        }
-    }
-
-    /// Lets go of what the state will say from now on.
-    fn forget_committed(&mut self) {
-        let rotates = self.rotate.is_some();
-        for output in &mut self.outputs {
-            output.changed = false;
-        }
-        let keeps = |output: &Output| !output.finished && (rotates || output.handle.is_some());
-        if self.outputs.iter().all(keeps) {
-            return;
-        }
-        let mut open: HashMap<usize, usize> = HashMap::new();
-        self.by_stream.clear();
-        let outputs = std::mem::take(&mut self.outputs);
-        for (before, output) in outputs.into_iter().enumerate().filter(|(_, output)| keeps(output)) {
-            open.insert(before, self.outputs.len());
-            self.by_stream.insert(output.stream.clone(), self.outputs.len());
-            self.outputs.push(output);
-        }
-        self.opened = self.opened.iter().filter_map(|before| open.get(before).copied()).collect();
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

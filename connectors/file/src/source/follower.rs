@@ -178,6 +178,12 @@ impl Follower {
         Some(error.remedy("all other files were read; mend this and run again"))
     }
 
+    /// What the buffer of all turns takes.
+    #[cfg(test)]
+    pub fn buffer_bytes(&self) -> usize {
+        self.reader.buffer_bytes()
+    }
+
     pub(super) fn enqueue(&mut self, id: CursorId) {
         if let Some(cursor) = self.cursors.get_mut(&id)
             && !cursor.queued

@@ -18,7 +18,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::content::{Content, Stamp};
+use super::content::{Content, Stamp, identify};
 use super::cursor::{CursorId, family, is_rotated_name};
 use super::finder::Found;
 use super::fingerprint::{Fingerprint, HEAD_BYTES, TAIL_BYTES, hash};
@@ -27,6 +27,8 @@ use super::saved::Saved;
 
 /// A copy is complete, and no truncation follows, when nobody has written to it for so long.
 pub const QUIET_MS: i64 = 5_000;
+/// What cannot be decided before another file is read is asked again after so long.
+const UNDECIDED_MS: i64 = 1_000;
 
 /// What a file is to the cursors.
 pub enum Kin {
@@ -107,12 +109,20 @@ impl Follower {
             if !(renumbered || rotated && known_before && suspect.may_be(&fingerprint)) {
                 continue;
             }
-            if gone || !self.check_in_place(id, now_ms) {
-                if suspect.is_the_one(&fingerprint, position) && self.cursors.contains_key(&id) {
-                    goes_on = Some(id);
+            match if gone { Some(false) } else { self.check_in_place(id, now_ms) } {
+                Some(false) => {
+                    if suspect.is_the_one(&fingerprint, position) && self.cursors.contains_key(&id) {
+                        goes_on = Some(id);
+                    }
                 }
-            } else if held.is_none() {
-                held = self.held_by(id, &mut suspect, now_ms);
+                Some(true) if held.is_none() => {
+                    held = self.held_by(id, &mut suspect, now_ms);
+                }
+                Some(true) => {}
+                None => {
+                    let stamp = found.stamp;
+                    held = Some(Held { original: id, stamp, until_ms: Some(now_ms) });
+                }
             }
         }
         match (goes_on, held) {
@@ -138,30 +148,52 @@ impl Follower {
         let mut original =
             Content::open(cursor.path(), u64::MAX, self.options.compression, &self.codecs).ok()?;
         let Suspect { content, head, .. } = suspect;
-        let copy = match (content.is_compressed(), quiet) {
-            (false, true) => false,
-            (false, false) => is_beginning_of(content, stamp.size, &mut original).unwrap_or(false),
-            (true, false) => original.head(head.len()).is_ok_and(|begun| begun == *head),
+        let until_ms = match (content.is_compressed(), quiet) {
+            (false, true) => return None,
+            (false, false) => is_beginning_of(content, stamp.size, &mut original)
+                .unwrap_or(false)
+                .then_some(Some(quiet_at_ms))?,
+            (true, false) => {
+                original.head(head.len()).is_ok_and(|begun| begun == *head).then_some(Some(quiet_at_ms))?
+            }
             (true, true) => {
                 let Saved { fingerprint, position, .. } = cursor.saved;
-                let known = fingerprint.head_bytes > 0;
-                known && content.is_the_one(&fingerprint, position).unwrap_or(false)
-                    || has_all_of(content, &mut original).unwrap_or(false)
+                let end = match original.is_compressed() {
+                    // Where its end is, only reading tells.
+                    true if !cursor.is_at_end() && cursor.failed => return None,
+                    true if !cursor.is_at_end() => None,
+                    true => Some((fingerprint, position)),
+                    false => {
+                        let (_, Stamp { size, .. }) = original.identify().ok()?;
+                        Some((original.fingerprint(size).ok()?, size))
+                    }
+                };
+                match end {
+                    None => Some(now_ms + UNDECIDED_MS),
+                    Some((end, size)) => {
+                        let twin = size > 0 && content.is_the_one(&end, size).unwrap_or(false);
+                        twin.then_some(None)?
+                    }
+                }
             }
         };
-        let for_good = quiet && content.is_compressed();
-        copy.then_some(Held { original: id, stamp, until_ms: (!for_good).then_some(quiet_at_ms) })
+        Some(Held { original: id, stamp, until_ms })
     }
 
-    /// Whether the content of `id` is still in its file; otherwise it is gone afterwards.
-    fn check_in_place(&mut self, id: CursorId, now_ms: i64) -> bool {
-        let Some(cursor) = self.cursors.get(&id) else { return false };
+    /// Whether the content of `id` is still in its file; otherwise it is gone afterwards. `None`
+    /// when its file is not where the scan has seen it.
+    fn check_in_place(&mut self, id: CursorId, now_ms: i64) -> Option<bool> {
+        let cursor = self.cursors.get(&id)?;
         let path = cursor.saved.path.clone();
-        let in_place = self.is_content_of(id, &path);
-        if !in_place && path.exists() {
+        let (file, stamp) = std::fs::metadata(&path).map(|metadata| identify(&metadata)).ok()?;
+        if file != cursor.saved.id {
+            return None;
+        }
+        let in_place = self.has_content_of(id, &Found { path, id: file, stamp });
+        if !in_place {
             self.replaced(id, now_ms);
         }
-        in_place
+        Some(in_place)
     }
 }
 
@@ -173,13 +205,4 @@ fn is_beginning_of(copy: &mut Content, size: u64, original: &mut Content) -> io:
     let tail = copy.read_range(size - tail_bytes, tail_bytes as usize)?;
     Ok(original.head(head.len())? == head
         && original.read_range(size - tail_bytes, tail_bytes as usize)? == tail)
-}
-
-/// Whether `copy` has all that stands in the plain file `original`, and so nothing of its own.
-fn has_all_of(copy: &mut Content, original: &mut Content) -> io::Result<bool> {
-    let (_, Stamp { size, .. }) = original.identify()?;
-    if original.is_compressed() || size == 0 {
-        return Ok(false);
-    }
-    copy.is_the_one(&original.fingerprint(size)?, size)
 }

@@ -10,6 +10,7 @@ use super::cursor::{CursorId, task_of};
 use super::finder::{Found, Listing};
 use super::follower::Follower;
 use super::kinship::Kin;
+use super::saved::Saved;
 use crate::config::After;
 
 /// A vanished file's handle is kept for so long: its writer may write on.
@@ -49,9 +50,16 @@ impl Follower {
             if found.stamp.size == 0 || task_of(&found.path, self.tasks) != self.task {
                 continue;
             }
-            match held_before.get(&found.id).filter(|held| self.stays_held(held, found)) {
-                Some(held) => drop(self.held.insert(found.id, *held)),
-                None => self.admit(found, newest, now_ms),
+            let held = held_before.get(&found.id);
+            match held.filter(|held| self.stays_held(held, found)) {
+                Some(held) => {
+                    self.held.insert(found.id, *held);
+                }
+                None => {
+                    // A drain reads what was there when it began.
+                    let take_new = !self.draining || self.scans == 1 || held.is_some();
+                    self.admit(found, newest, take_new, now_ms);
+                }
             }
         }
         self.report_listing(&listing);
@@ -91,24 +99,20 @@ impl Follower {
         let before = std::mem::replace(&mut cursor.stamp, found.stamp);
         let failed_for_good = cursor.failed && before == found.stamp && self.handles.contains_key(&id);
         let grown = found.stamp.size.saturating_sub(before.size);
+        let written = !found.stamp.is_unwritten_since(&before);
+        // An inode used again looks like a rename or a write; only the content tells.
+        if (renamed || written) && !self.has_content_of(id, found) {
+            self.detach(id, before, now_ms);
+            return false;
+        }
         if renamed {
-            // A rename and an inode used again look alike; only the content tells.
-            if !self.is_content_of(id, &found.path) {
-                self.detach(id, before, now_ms);
-                return false;
-            }
             self.rename(id, &found.path);
         }
         if !self.draining {
             self.known_bytes += grown;
         }
-        let written = !found.stamp.is_unwritten_since(&before);
         let Some(cursor) = self.cursors.get(&id) else { return false };
         if written {
-            if self.handles.get(&id).is_some_and(|handle| handle.content.is_compressed()) {
-                // The stream has met its end; what was added needs a new one.
-                self.handles.remove(&id);
-            }
             self.stir(id);
         } else if !failed_for_good && (cursor.failed || (before != found.stamp && !cursor.is_at_end())) {
             self.enqueue(id);
@@ -116,15 +120,30 @@ impl Follower {
         true
     }
 
-    /// Whether the file at `path` has the content of `id`.
-    pub(super) fn is_content_of(&self, id: CursorId, path: &Path) -> bool {
+    /// Whether `found` has the content of `id`; also when that cannot be told, as it cannot be
+    /// read now. Keeps it open.
+    pub(super) fn has_content_of(&mut self, id: CursorId, found: &Found) -> bool {
         let Some(cursor) = self.cursors.get(&id) else { return false };
-        Content::open(path, cursor.limit, self.options.compression, &self.codecs)
-            .and_then(|mut content| {
-                let same = content.identify()?.0 == cursor.saved.id;
-                Ok(same && content.is_the_one(&cursor.saved.fingerprint, cursor.saved.position)?)
-            })
-            .unwrap_or(false)
+        let Saved { fingerprint, position, .. } = cursor.saved;
+        if let Some(handle) = self.handles.get_mut(&id).filter(|handle| !handle.content.is_compressed())
+            && handle.content.identify().is_ok_and(|(open, _)| open == found.id)
+        {
+            return handle.content.is_the_one(&fingerprint, position).unwrap_or(true);
+        }
+        let opened =
+            Content::open(&found.path, cursor.limit, self.options.compression, &self.codecs);
+        let Ok(mut content) = opened else { return true };
+        match (content.identify(), content.is_the_one(&fingerprint, position)) {
+            (Ok((open, _)), Ok(same)) if open == found.id => {
+                if same {
+                    self.keep_open(id, content);
+                }
+                same
+            }
+            // A stream that ends or breaks in front of the position has not what was read there.
+            (Ok(_), Err(error)) => error.raw_os_error().is_some(),
+            _ => true,
+        }
     }
 
     /// Deals with cursors whose file this scan has not found.
@@ -178,18 +197,34 @@ impl Follower {
         }
     }
 
-    /// Takes in a file that no cursor has, or finds the one that goes on with it.
-    fn admit(&mut self, found: &Found, newest: CursorId, now_ms: i64) {
+    /// Takes in a file that no cursor has, if new ones are taken, or finds the one that goes on
+    /// with it.
+    fn admit(&mut self, found: &Found, newest: CursorId, take_new: bool, now_ms: i64) {
         match self.kin(found, newest, now_ms) {
             Kin::Continues(id, content) => self.go_on_with(id, found, content),
             Kin::Held(held) => {
                 self.held.insert(found.id, held);
             }
-            Kin::None if self.draining && self.scans > 1 => {}
-            Kin::None => {
-                let id = self.add_new(found, self.limit_of(found.stamp));
-                self.enqueue(id);
-            }
+            Kin::None if take_new => self.take_new(found),
+            Kin::None => {}
+        }
+    }
+
+    /// Begins with a new file. Its first bytes are looked at here and now, so that it is told from
+    /// one that takes its place before it is read.
+    fn take_new(&mut self, found: &Found) {
+        let limit = self.limit_of(found.stamp);
+        let id = self.add_new(found, limit);
+        self.enqueue(id);
+        let opened = Content::open(&found.path, limit, self.options.compression, &self.codecs);
+        let known = opened.and_then(|mut content| {
+            let same = content.identify()?.0 == found.id;
+            Ok(same.then_some((content.fingerprint(0)?, content)))
+        });
+        // Where this fails the turn fails, and says so.
+        if let (Ok(Some((fingerprint, content))), Some(cursor)) = (known, self.cursors.get_mut(&id)) {
+            cursor.saved.fingerprint = fingerprint;
+            self.keep_open(id, content);
         }
     }
 
@@ -226,9 +261,7 @@ impl Follower {
         match std::fs::metadata(&path).map(|metadata| identify(&metadata)) {
             Ok((id, stamp)) if !gone && id == file => {
                 if stamp.size > 0 {
-                    let found = Found { path, id, stamp };
-                    let id = self.add_new(&found, self.limit_of(stamp));
-                    self.enqueue(id);
+                    self.admit(&Found { path, id, stamp }, self.next_cursor, true, now_ms);
                 }
             }
             _ => self.rescan = true,

@@ -72,6 +72,12 @@ impl Reader {
         Self { buffer: Vec::new(), options, host, on_error, draining }
     }
 
+    /// What the buffer takes.
+    #[cfg(test)]
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Reads `cursor` on until nothing is left or `builder` has about `full_bytes`.
     pub fn turn(
         &mut self,

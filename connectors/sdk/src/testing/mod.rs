@@ -3,6 +3,8 @@
 
 mod conformance;
 mod fakes;
+mod sink_conformance;
 
 pub use conformance::{SourceSubject, check_source};
 pub use fakes::{FakeHealth, FakeState, NoCodecs, TextDecoder, TextEncoder, source_context, text};
+pub use sink_conformance::{SinkSubject, check_sink};

@@ -8,7 +8,9 @@ use super::*;
 
 /// A crash of the worker keeps what the kernel has, so a disk that never waits will do.
 fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// What is written: records of some partitions, in batches, with a flush after every few.
@@ -29,18 +31,25 @@ impl Load {
     /// Delivers what is not committed; the error is the crash.
     fn run(&self, subject: &Subject, fault: &Fault) -> Result<()> {
         let mut writer = subject.open(self.partitions, fault)?;
-        let mut next: Vec<u64> =
-            (0..self.partitions).map(|partition| subject.committed.offset(partition)).collect();
+        let mut next: Vec<u64> = (0..self.partitions)
+            .map(|partition| subject.committed.offset(partition))
+            .collect();
         let mut batches = 0;
         while next.iter().any(|offset| *offset < self.records) {
             for partition in 0..self.partitions {
                 let from = next[partition as usize];
                 let to = self.records.min(from + self.batch);
                 if from < to {
-                    let values: Vec<_> =
-                        (from..to).map(|offset| self.value(partition, offset)).collect();
+                    let values: Vec<_> = (from..to)
+                        .map(|offset| self.value(partition, offset))
+                        .collect();
                     writer.write(&subject.batch(partition, from, &values))?;
                     next[partition as usize] = to;
+                    let open = writer
+                        .outputs
+                        .iter()
+                        .filter(|output| output.handle.is_some());
+                    assert!(open.count() <= subject.open_files_max);
                 }
             }
             batches += 1;
@@ -57,7 +66,10 @@ impl Load {
         for partition in 0..self.partitions {
             for offset in 0..self.records {
                 let line = self.value(partition, offset) + "\n";
-                expected.entry(name(partition, offset)).or_default().push_str(&line);
+                expected
+                    .entry(name(partition, offset))
+                    .or_default()
+                    .push_str(&line);
             }
         }
         let mut found = files(folder);
@@ -67,10 +79,16 @@ impl Load {
             for (name, text) in found {
                 let (stream, start) = name.rsplit_once('@').unwrap();
                 let start = start.split('.').next().unwrap().trim_start_matches('0');
-                let first = text.lines().next().unwrap_or_else(|| panic!("{name} is empty"));
+                let first = text
+                    .lines()
+                    .next()
+                    .unwrap_or_else(|| panic!("{name} is empty"));
                 let first = first.rsplit('-').next().unwrap().trim_start_matches('0');
                 assert_eq!(first, start, "the first record of {name}");
-                streams.entry(stream.to_owned()).or_default().push_str(&text);
+                streams
+                    .entry(stream.to_owned())
+                    .or_default()
+                    .push_str(&text);
             }
             found = streams;
         }
@@ -109,7 +127,9 @@ fn check(
         let mut subject = Subject::new(folder.path(), path, others);
         subject.open_files_max = 8;
         loop {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let fault = Fault::after((random >> 33) as i64 % (steps * 2 / 3 + 20));
             if load.run(&subject, &fault).is_ok() {
                 break;
@@ -121,26 +141,52 @@ fn check(
 
 /// `TOWPATH_SEED`, or a new one, which is printed.
 fn seed() -> u64 {
-    let given = std::env::var("TOWPATH_SEED").ok().and_then(|seed| seed.parse().ok());
+    let given = std::env::var("TOWPATH_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 % 1_000_000_007
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64
+            % 1_000_000_007
     });
     println!("TOWPATH_SEED={seed}");
     seed
 }
 
-const SMALL: Load =
-    Load { partitions: 2, records: 60, batch: 7, batches_per_flush: 2, keys: 1 };
+const SMALL: Load = Load {
+    partitions: 2,
+    records: 60,
+    batch: 7,
+    batches_per_flush: 2,
+    keys: 1,
+};
 
 #[test]
 fn one_file_of_two_partitions() {
-    let load = Load { partitions: 1, ..SMALL };
-    check(&load, "new/folder/out.txt", &[], |_, _| "new/folder/out.txt".into(), 1);
+    let load = Load {
+        partitions: 1,
+        ..SMALL
+    };
+    check(
+        &load,
+        "new/folder/out.txt",
+        &[],
+        |_, _| "new/folder/out.txt".into(),
+        1,
+    );
 }
 
 #[test]
 fn a_file_for_each_partition() {
-    check(&SMALL, "p={partition}/out.txt", &[], |partition, _| format!("p={partition}/out.txt"), 1);
+    check(
+        &SMALL,
+        "p={partition}/out.txt",
+        &[],
+        |partition, _| format!("p={partition}/out.txt"),
+        1,
+    );
 }
 
 #[test]
@@ -160,7 +206,13 @@ fn rotated_files() {
     check(&SMALL, path, &[("rotate.size", "1B")], name, 3);
     check(&SMALL, path, &[("rotate.time", "0ms")], name, 1);
     let path = "{partition}@{start_offset:03}.gz";
-    check(&SMALL, path, &[("rotate.size", "60B"), ("compression", "gzip")], name, 1);
+    check(
+        &SMALL,
+        path,
+        &[("rotate.size", "60B"), ("compression", "gzip")],
+        name,
+        1,
+    );
 }
 
 #[test]
@@ -170,13 +222,31 @@ fn files_by_key() {
     check(&load, "{partition}/{key}.txt", &[], name, 1);
     let load = Load { keys: 2, ..SMALL };
     let name = |partition: u32, offset: u64| format!("{partition}/k{}", offset % 2);
-    check(&load, "{partition}/{key}@{start_offset}.txt", &[("rotate.size", "40B")], name, 1);
+    check(
+        &load,
+        "{partition}/{key}@{start_offset}.txt",
+        &[("rotate.size", "40B")],
+        name,
+        1,
+    );
 }
 
 #[test]
 fn more_files_than_may_be_open() {
-    let load = Load { partitions: 1, records: 1500, batch: 700, batches_per_flush: 1, keys: 500 };
-    check(&load, "{key}.txt", &[], |_, offset| format!("k{}.txt", offset % 500), 401);
+    let load = Load {
+        partitions: 1,
+        records: 1500,
+        batch: 700,
+        batches_per_flush: 1,
+        keys: 500,
+    };
+    check(
+        &load,
+        "{key}.txt",
+        &[],
+        |_, offset| format!("k{}.txt", offset % 500),
+        401,
+    );
 }
 
 #[test]
@@ -194,9 +264,17 @@ fn a_time_that_passes_ends_a_file() {
     }
     subject.flush(&mut writer).unwrap();
     assert!(writer.deadline().is_none(), "no file is begun");
-    assert!(subject.committed.scan(b"").is_empty(), "nothing is kept of a full file");
+    assert!(
+        subject.committed.scan(b"").is_empty(),
+        "nothing is kept of a full file"
+    );
     writer.write(&subject.batch(0, 2, &["c".into()])).unwrap();
     subject.flush(&mut writer).unwrap();
     let expected = [("0.txt", "a\nb\n"), ("2.txt", "c\n")];
-    assert_eq!(files(folder.path()), expected.map(|(name, text)| (name.into(), text.into())).into());
+    assert_eq!(
+        files(folder.path()),
+        expected
+            .map(|(name, text)| (name.into(), text.into()))
+            .into()
+    );
 }

@@ -24,10 +24,26 @@ fn check_refused(change: impl Fn(&Path), kind: ErrorKind, text: &str) {
 #[test]
 fn a_file_that_is_not_the_committed_one_is_left_alone() {
     use ErrorKind::{Configuration, Fatal};
-    check_refused(|file| std::fs::remove_file(file).unwrap(), Fatal, "it is gone");
-    check_refused(|file| std::fs::write(file, "a\n").unwrap(), Fatal, "it has 2 bytes where 4");
-    check_refused(|file| std::fs::write(file, "x\ny\n").unwrap(), Fatal, "first bytes are others");
-    check_refused(|file| std::fs::write(file, "x\ny\nz\n").unwrap(), Fatal, "it has 6 bytes");
+    check_refused(
+        |file| std::fs::remove_file(file).unwrap(),
+        Fatal,
+        "it is gone",
+    );
+    check_refused(
+        |file| std::fs::write(file, "a\n").unwrap(),
+        Fatal,
+        "it has 2 bytes where 4",
+    );
+    check_refused(
+        |file| std::fs::write(file, "x\ny\n").unwrap(),
+        Fatal,
+        "first bytes are others",
+    );
+    check_refused(
+        |file| std::fs::write(file, "x\ny\nz\n").unwrap(),
+        Fatal,
+        "it has 6 bytes",
+    );
     let replace = |file: &Path| {
         let other = file.with_extension("new");
         std::fs::write(&other, "a\nb\nlonger").unwrap();
@@ -58,7 +74,10 @@ fn a_file_that_changes_while_it_is_written_commits_nothing() {
         subject.flush(&mut writer).unwrap();
         change(&folder.path().join("out.txt"));
         writer.write(&subject.batch(0, 1, &["b".into()])).unwrap();
-        assert_eq!(subject.flush(&mut writer).unwrap_err().kind(), ErrorKind::Fatal);
+        assert_eq!(
+            subject.flush(&mut writer).unwrap_err().kind(),
+            ErrorKind::Fatal
+        );
         assert_eq!(subject.committed.offset(0), 1);
     }
 }
@@ -109,12 +128,21 @@ fn after_a_reset_the_known_file_goes_on_and_a_full_one_is_unknown() {
     };
     reset(&mut subject);
     subject.deliver(&["a"]).unwrap();
-    assert_eq!(std::fs::read_to_string(folder.path().join("out.txt")).unwrap(), "a\na\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("out.txt")).unwrap(),
+        "a\na\n"
+    );
     std::fs::remove_file(folder.path().join("out.txt")).unwrap();
-    assert_eq!(subject.deliver(&["b"]).unwrap_err().kind(), ErrorKind::Fatal);
+    assert_eq!(
+        subject.deliver(&["b"]).unwrap_err().kind(),
+        ErrorKind::Fatal
+    );
     reset(&mut subject);
     subject.deliver(&["a"]).unwrap();
-    assert_eq!(std::fs::read_to_string(folder.path().join("out.txt")).unwrap(), "a\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("out.txt")).unwrap(),
+        "a\n"
+    );
 
     let rotate = [("rotate.size", "1KiB")];
     let mut subject = Subject::new(folder.path(), "{start_offset}.txt", &rotate);
@@ -123,7 +151,10 @@ fn after_a_reset_the_known_file_goes_on_and_a_full_one_is_unknown() {
     let error = subject.deliver(&["a"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("move it away"), "{error}");
-    assert_eq!(std::fs::read_to_string(folder.path().join("0.txt")).unwrap(), "a\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("0.txt")).unwrap(),
+        "a\n"
+    );
 }
 
 #[test]
@@ -138,7 +169,10 @@ fn a_bad_record_is_skipped_or_ends_the_task_behind_what_came_before() {
     subject.flush(&mut writer).unwrap();
     assert_eq!(subject.committed.offset(0), 1);
     let error = subject.flush(&mut writer).unwrap_err();
-    assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Record, "cannot write record 1"));
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (ErrorKind::Record, "cannot write record 1")
+    );
     drop(writer);
 
     subject.on_error = OnError::Skip;
@@ -148,7 +182,10 @@ fn a_bad_record_is_skipped_or_ends_the_task_behind_what_came_before() {
     assert_eq!(flushed.refused.len(), 1);
     assert_eq!(&flushed.refused[0].payload[..], b"bad");
     assert_eq!(subject.committed.offset(0), 3);
-    assert_eq!(std::fs::read_to_string(folder.path().join("out.txt")).unwrap(), "a\nb\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("out.txt")).unwrap(),
+        "a\nb\n"
+    );
 }
 
 #[test]
@@ -160,7 +197,10 @@ fn a_second_writer_is_kept_out() {
     subject.flush(&mut writer).unwrap();
     let error = subject.deliver(&["b"]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transient);
-    assert!(error.to_string().contains("another sink has it open"), "{error}");
+    assert!(
+        error.to_string().contains("another sink has it open"),
+        "{error}"
+    );
 }
 
 #[test]
