@@ -94,7 +94,10 @@ fn what_check_prints_is_a_pipeline_that_checks() {
         .expect_code(0)
         .stdout;
     workdir.write("printed/copy.yaml", &printed);
-    let again = workdir.towpath(&["check", "--print", "copy.yaml"]).expect_code(0).stdout;
+    let again = workdir
+        .towpath(&["check", "--print", "copy.yaml"])
+        .expect_code(0)
+        .stdout;
     assert_eq!(again, printed);
 }
 

@@ -78,6 +78,7 @@ pub fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let screen = Screen::new(!output.json);
     logging::init(&settings.worker.logging, screen.clone());
     let (log, loaded) = open(args, &settings)?;
+    raise_open_files_limit();
     let threads = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -97,6 +98,18 @@ pub fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     // A read of stdin that waits for a line must not hold up the end.
     threads.shutdown_background();
     result.and(closed)
+}
+
+/// Lets this process open as many files as the system allows at most: shells start programs with
+/// a much lower limit, and connectors follow and write many files.
+fn raise_open_files_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // With the lower limit connectors open fewer files at a time.
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("cannot raise the limit of open files: {error}");
+    }
 }
 
 /// Reads the pipelines and opens the log. A wrong pipeline creates nothing.

@@ -43,7 +43,7 @@ fn batch(format: Format, value: Option<&[u8]>) -> SinkBatch {
         topic: Arc::new(topic),
         partition: 3,
         from_offset: 0,
-        batch,
+        batches: vec![batch],
     }
 }
 
@@ -63,7 +63,7 @@ fn encode(
     fields: &Fields,
 ) -> Result<String, String> {
     let batch = batch(topic, value);
-    let record = batch.batch.records().next().unwrap().unwrap();
+    let record = batch.records().next().unwrap().unwrap();
     let mut out = b"before".to_vec();
     let result = encoder(format, fields)
         .unwrap()

@@ -266,9 +266,11 @@ fn begin(
         .max(position + BLOCK_BYTES as u64);
     let file = commits::create(storage, &dir, &header, size.next_multiple_of(4096), &record)?;
     for path in replay.superseded.iter().chain(&replay.temporaries) {
-        storage
-            .remove(path)
-            .map_err(|error| LogError::io("remove", path, error))?;
+        match storage.remove(path) {
+            // The snapshot written above may have taken, and given up, this very name.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(|error| LogError::io("remove", path, error))?,
+        }
     }
     commits::drop_old(storage, &dir)?;
     Ok(CommitPoint {

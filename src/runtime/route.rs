@@ -10,8 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use towpath_log::{Log, TopicBatch};
 use towpath_pipeline::PartitionBy;
-use towpath_record::{BatchBuilder, BatchError, Record};
-use towpath_sdk::{Error, ErrorKind, Fill, Origin, Part, Refused, Result, Scope, TemplateName};
+use towpath_record::{BatchBuilder, BatchError};
+use towpath_sdk::{
+    Error, ErrorKind, Fill, Origin, Part, RecordScope, Refused, Result, Scope, TemplateName,
+};
 
 use crate::budget::READ_BYTES;
 use crate::clock::now_ms;
@@ -108,12 +110,21 @@ impl Router {
 
     /// Gives each record of `part` to the builder of its partition.
     fn deal(&mut self, part: &Part, refused: &mut Vec<Refused>) -> Result<()> {
-        let now_ms = now_ms();
+        let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
         let spec = self.spec.clone();
         let (mut topic, mut key) = (Vec::new(), Vec::new());
         for record in part.batch.records() {
             let record = record.map_err(|error| malformed(&part.origin, error))?;
-            let scope = RecordScope { spec: &spec, origin: &part.origin, record, now_ms };
+            let scope = SourceScope {
+                origin: &part.origin,
+                record: RecordScope {
+                    pipeline: &spec.pipeline,
+                    connector: &spec.configured.name,
+                    record: &record,
+                    value_at: towpath_formats::lookup,
+                    now_ms,
+                },
+            };
             match self.deal_one(&scope, &mut topic, &mut key) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Record => {
@@ -128,11 +139,11 @@ impl Router {
 
     fn deal_one(
         &mut self,
-        scope: &RecordScope<'_>,
+        scope: &SourceScope<'_>,
         topic: &mut Vec<u8>,
         key: &mut Vec<u8>,
     ) -> Result<()> {
-        let record = &scope.record;
+        let record = scope.record.record;
         self.check_size(scope)?;
         let index = self.topic_of(scope, topic)?;
         let own_key = match &self.source.key {
@@ -165,8 +176,8 @@ impl Router {
         pushed.map_err(|error| malformed(scope.origin, error))
     }
 
-    fn check_size(&self, scope: &RecordScope<'_>) -> Result<()> {
-        let record = &scope.record;
+    fn check_size(&self, scope: &SourceScope<'_>) -> Result<()> {
+        let record = scope.record.record;
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         if bytes as u64 <= self.source.max_record_bytes {
             return Ok(());
@@ -184,7 +195,7 @@ impl Router {
     }
 
     /// The index of the record's topic in `self.topics`.
-    fn topic_of(&mut self, scope: &RecordScope<'_>, rendered: &mut Vec<u8>) -> Result<usize> {
+    fn topic_of(&mut self, scope: &SourceScope<'_>, rendered: &mut Vec<u8>) -> Result<usize> {
         if self.fixed_topic().is_some() {
             return Ok(0);
         }
@@ -231,46 +242,16 @@ fn malformed(origin: &Origin, error: BatchError) -> Error {
 }
 
 /// What `topic` and `key` templates of a source see.
-struct RecordScope<'a> {
-    spec: &'a ConnectorSpec,
+struct SourceScope<'a> {
     origin: &'a Origin,
-    record: Record<'a>,
-    now_ms: u64,
+    record: RecordScope<'a>,
 }
 
-impl Scope for RecordScope<'_> {
+impl Scope for SourceScope<'_> {
     fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        let text = |text: &str| Some(Fill::Text(Cow::Owned(text.to_owned())));
-        match name {
-            TemplateName::Key => self.record.key.map(|key| Fill::Bytes(Cow::Borrowed(key))),
-            TemplateName::Timestamp => Some(Fill::Timestamp(self.record.timestamp_ms)),
-            TemplateName::Now => i64::try_from(self.now_ms).ok().map(Fill::Timestamp),
-            TemplateName::Value(path) => {
-                // What is no JSON has no fields.
-                let found = towpath_formats::lookup(self.record.value?, path).ok().flatten();
-                found.map(Fill::Text)
-            }
-            TemplateName::Header(name) => self
-                .record
-                .headers
-                .iter()
-                .filter_map(|header| header.ok())
-                .find(|header| header.key == name.as_bytes())
-                .and_then(|header| header.value)
-                .map(|value| Fill::Bytes(Cow::Borrowed(value))),
-            TemplateName::Pipeline => text(&self.spec.pipeline),
-            TemplateName::Connector => text(&self.spec.name),
-            TemplateName::Extra(name) => self
-                .origin
-                .fields
-                .iter()
-                .find(|(field, _)| field == name)
-                .map(|(_, value)| Fill::Bytes(Cow::Borrowed(value))),
-            TemplateName::Topic
-            | TemplateName::Partition
-            | TemplateName::Offset
-            | TemplateName::StartOffset
-            | TemplateName::EndOffset => None,
-        }
+        let TemplateName::Extra(name) = name else { return self.record.lookup(name) };
+        let mut fields = self.origin.fields.iter();
+        let (_, value) = fields.find(|(field, _)| field == name)?;
+        Some(Fill::Bytes(Cow::Borrowed(value)))
     }
 }

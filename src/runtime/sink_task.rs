@@ -147,6 +147,7 @@ impl<'a> SinkTask<'a> {
             partitions: self.inputs.iter().map(|input| input.partition.clone()).collect(),
             state: self.state.clone(),
             encoder: towpath_formats::encoder(format, &fields)?,
+            value_at: towpath_formats::lookup,
             codecs: Arc::new(towpath_formats::StandardCodecs),
             on_error: self.spec.on_error,
             health: self.context.health.clone(),
@@ -163,24 +164,24 @@ impl<'a> SinkTask<'a> {
             let read = tokio::task::block_in_place(|| input.reader.next(READ_BYTES));
             let batches = read.map_err(|error| log_error("read the log", error))?;
             let Some(batches) = batches else { continue };
-            for batch in batches {
-                self.write(index, batch).await?;
-            }
+            self.write(index, batches).await?;
             return Ok(true);
         }
         Ok(false)
     }
 
-    async fn write(&mut self, index: usize, batch: Batch) -> Result<()> {
+    async fn write(&mut self, index: usize, batches: Vec<Batch>) -> Result<()> {
         let partition = &self.inputs[index].partition;
-        self.unflushed.records += batch.len() as u64;
-        self.unflushed.bytes += batch.as_bytes().len() as u64;
+        for batch in &batches {
+            self.unflushed.records += batch.len() as u64;
+            self.unflushed.bytes += batch.as_bytes().len() as u64;
+        }
         self.sink
             .write(SinkBatch {
                 topic: partition.topic.clone(),
                 partition: partition.partition,
                 from_offset: partition.offset,
-                batch,
+                batches,
             })
             .await
     }

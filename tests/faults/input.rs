@@ -209,7 +209,7 @@ fn a_line_that_is_too_long_fails_with_its_place_when_told_so() {
     // Byte 7 is where the line begins.
     workdir
         .drain("copy.yaml", 1)
-        .expect_stderr(&["in/good.log", "7", "1KiB"]);
+        .expect_stderr(&["in/good.log", "byte 7", "max_line"]);
     assert_eq!(workdir.read("out/all.log"), b"before\n");
 }
 

@@ -36,11 +36,12 @@ fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
     let workdir = Workdir::new();
     workdir.write(
         "gen.yaml",
-        "sources:\n  made: { type: generate, topic: made, count: 2000000, size: 60, seed: 1 }\n\
+        "sources:\n  made: { type: generate, topic: made, count: 2000000, size: 60B, seed: 1 }\n\
          sinks:\n  out: { type: file, topics: made, path: out/all.log }\n",
     );
-    let worker = workdir.start(&["gen.yaml"]);
+    let mut worker = workdir.start(&["gen.yaml"]);
     wait_for("some output", || {
+        assert!(worker.exited().is_none(), "{}", worker.stderr());
         let length = std::fs::metadata(workdir.path("out/all.log")).map_or(0, |file| file.len());
         (length > 0).then_some(())
     });

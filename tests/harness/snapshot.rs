@@ -54,7 +54,10 @@ fn normalised(workdir: &Workdir, text: &str) -> String {
             ),
             (r"\bprocess \d+", "process [PID]"),
             (r"SECONDS +RECORDS/S +SKIPPED", "SECONDS RECORDS/S SKIPPED"),
-            (r"( \w+ +[\d,]+ +[\d,]+) +\d+\.\d+ +[\d,]+ +(\d+)\n", "$1 [SECONDS] [RATE] $2\n"),
+            (
+                r"( \w+ +[\d,]+ +[\d,]+) +\d+\.\d+ +[\d,]+ +(\d+)\n",
+                "$1 [SECONDS] [RATE] $2\n",
+            ),
             (r"peak memory [\d.]+ MiB", "peak memory [SIZE]"),
             (r"[ \t]+\n", "\n"),
         ]

@@ -88,15 +88,8 @@ impl Stdout {
         let Some((encoder, on_error)) = &mut self.encoder else {
             return Err(Error::fatal("write to", "stdout, which is not open"));
         };
-        for record in batch.batch.records() {
-            let record = record.map_err(|error| {
-                let place = format!("the records of {}-{}", batch.topic.name, batch.partition);
-                Error::fatal("read", place).because(error)
-            })?;
-            let offset = u64::try_from(record.offset).unwrap_or(0);
-            if offset < batch.from_offset {
-                continue;
-            }
+        for record in batch.records() {
+            let record = record?;
             match encoder.encode(batch, &record, &mut self.buffer) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Record => {
@@ -104,15 +97,13 @@ impl Stdout {
                     let refused = Refused { error, payload };
                     if let Err(error) = on_error.refuse(&mut self.refused, refused) {
                         self.failure = Some(error);
-                        return Ok(offset);
+                        return Ok(u64::try_from(record.offset).unwrap_or(0));
                     }
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(u64::try_from(batch.batch.header().next_offset())
-            .unwrap_or(0)
-            .max(batch.from_offset))
+        Ok(batch.next_offset())
     }
 
     /// Prints the buffer.

@@ -216,6 +216,7 @@ async fn stdout(printed: &Printed, on_error: OnError) -> Stdout {
         partitions: Vec::new(),
         state: Arc::new(Worker),
         encoder: Box::new(Worker),
+        value_at: |_, _| Ok(None),
         codecs: Arc::new(Worker),
         on_error,
         health: Arc::new(Worker),
@@ -238,7 +239,7 @@ fn batch(values: &[&str], from_offset: u64) -> SinkBatch {
         topic: topic.into(),
         partition: 0,
         from_offset,
-        batch: builder.finish().unwrap(),
+        batches: vec![builder.finish().unwrap()],
     }
 }
 

@@ -69,6 +69,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         partitions: Vec::new(),
         state: state.clone(),
         encoder: Box::new(TextEncoder),
+        value_at: |_, _| Ok(None),
         codecs: Arc::new(NoCodecs),
         on_error: OnError::Fail,
         health: Arc::new(FakeHealth::default()),
@@ -84,7 +85,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
                 topic: topic.clone(),
                 partition: 0,
                 from_offset: 0,
-                batch: batch.clone(),
+                batches: vec![batch.clone()],
             };
             sink.write(batch).await?;
             if mib % 64 == 0 {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use towpath_record::Batch;
+use towpath_record::{Batch, Record};
 
 use crate::config::Format;
 use crate::{
-    Codecs, Encoder, Health, OnError, Refused, Result, State, StateChange, async_trait,
+    Codecs, Encoder, Error, Health, OnError, Refused, Result, State, StateChange, ValueAt,
+    async_trait,
 };
 
 /// One task of a sink.
@@ -28,8 +29,8 @@ pub trait Sink: Send {
     /// Connects, and brings the far side back to what `context.state` says.
     async fn open(&mut self, context: SinkContext) -> Result<()>;
 
-    /// Takes the records of one batch, which continue where the last batch of that partition
-    /// ended. May buffer, within bounds of its own.
+    /// Takes records of one partition, which continue where its last ones ended: about 1 MiB, or a
+    /// single larger batch. May buffer, within bounds of its own.
     async fn write(&mut self, batch: SinkBatch) -> Result<()>;
 
     /// Makes durable what can be, and reports up to where. Called when no more records wait, when
@@ -66,6 +67,8 @@ pub struct SinkContext {
     /// What the connector has committed; all its tasks see all of it.
     pub state: Arc<dyn State>,
     pub encoder: Box<dyn Encoder>,
+    /// For templates that look into a record's value.
+    pub value_at: ValueAt,
     pub codecs: Arc<dyn Codecs>,
     pub on_error: OnError,
     /// Where to say that one place has a problem while the others go on.
@@ -91,7 +94,7 @@ pub struct SinkPartition {
     pub offset: u64,
 }
 
-/// Records of one partition.
+/// Records of one partition: batches that follow each other.
 #[derive(Debug, Clone)]
 pub struct SinkBatch {
     pub topic: Arc<SinkTopic>,
@@ -99,7 +102,32 @@ pub struct SinkBatch {
     /// Records below this offset were delivered before: a batch is read whole, and may begin
     /// earlier than the committed offset.
     pub from_offset: u64,
-    pub batch: Batch,
+    pub batches: Vec<Batch>,
+}
+
+impl SinkBatch {
+    /// The records to deliver, in order.
+    ///
+    /// # Errors
+    /// Fatal when the bytes are no records; the iterator ends after it.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record<'_>>> {
+        let from_offset = i64::try_from(self.from_offset).unwrap_or(i64::MAX);
+        let malformed = move |error| {
+            let place = format!("the records of {}-{}", self.topic.name, self.partition);
+            Error::fatal("read", place).because(error)
+        };
+        self.batches
+            .iter()
+            .flat_map(Batch::records)
+            .map(move |record| record.map_err(malformed))
+            .filter(move |record| !matches!(record, Ok(record) if record.offset < from_offset))
+    }
+
+    /// The offset behind the last record: what is done when all are delivered.
+    pub fn next_offset(&self) -> u64 {
+        let next = self.batches.last().map(|batch| batch.header().next_offset());
+        next.and_then(|next| u64::try_from(next).ok()).unwrap_or(0).max(self.from_offset)
+    }
 }
 
 /// What `flush` made durable.

@@ -5,6 +5,7 @@
 
 mod fill;
 mod parse;
+mod record_scope;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use crate::config::{Node, Problem, Problems};
 use crate::{Path, Result};
 
 pub use fill::{Fill, Scope};
+pub use record_scope::{RecordScope, ValueAt};
 
 /// A text with places to fill. Its `Debug` does not show the text: that may be secret.
 #[derive(Clone, PartialEq)]

@@ -233,16 +233,13 @@ impl Sink for MemorySink {
         if world.fails(&world.sink_fails_every) {
             return Err(Error::transient("write", "memory").because("told to fail"));
         }
-        for record in batch.batch.records() {
-            let record = record.map_err(|error| Error::fatal("read", "").because(error))?;
-            if (record.offset as u64) < batch.from_offset {
-                continue;
-            }
+        for record in batch.records() {
+            let record = record?;
             let value = std::str::from_utf8(record.value.unwrap_or_default()).ok();
             let number = value.and_then(|value| value.parse().ok());
             self.buffered.push(number.ok_or_else(|| Error::record("parse", record.offset))?);
         }
-        let offset = batch.batch.header().next_offset() as u64;
+        let offset = batch.next_offset();
         let (topic, partition) = (batch.topic, batch.partition);
         self.offsets.retain(|done| (&done.topic, done.partition) != (&topic, partition));
         self.offsets.push(SinkOffset { topic, partition, offset });

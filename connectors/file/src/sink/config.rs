@@ -73,15 +73,6 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
 
 fn check(options: &FileSinkOptions, node: &Node, problems: &mut Problems) {
     let PathTemplate(path) = &options.path;
-    if path
-        .names()
-        .any(|name| matches!(name, TemplateName::Value(_)))
-    {
-        problems.push(Problem::not_yet(
-            node.span_of("path"),
-            "`{value.PATH}` in the path of a file",
-        ));
-    }
     if !options.fields.is_bare_value() && options.format != Some(Format::Json) {
         let problem = Problem::new(
             node.span_of("fields"),

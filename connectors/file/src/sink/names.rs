@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use towpath_record::Record;
-use towpath_sdk::{Fill, Result, Scope, SinkBatch, Template, TemplateName};
+use towpath_sdk::{
+    Fill, RecordScope, Result, Scope, SinkBatch, Template, TemplateName, ValueAt,
+};
 
 /// Renders the `path` of one sink.
 pub(super) struct Names {
@@ -11,11 +13,14 @@ pub(super) struct Names {
     per_record: bool,
     pipeline: String,
     connector: String,
+    value_at: ValueAt,
+    /// What `{now}` is for the records at hand.
+    now_ms: i64,
 }
 
 impl Names {
     /// `connector` is `pipeline.connector`.
-    pub(super) fn new(template: Template, connector: &str) -> Self {
+    pub(super) fn new(template: Template, connector: &str, value_at: ValueAt) -> Self {
         let (pipeline, connector) = connector.rsplit_once('.').unwrap_or(("", connector));
         let per_record = template.is_per_record();
         Self {
@@ -23,7 +28,14 @@ impl Names {
             per_record,
             pipeline: pipeline.to_owned(),
             connector: connector.to_owned(),
+            value_at,
+            now_ms: 0,
         }
+    }
+
+    /// Tells the time that holds for the records that come next.
+    pub(super) fn set_now(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
     }
 
     /// Whether two records of one batch may go to different files.
@@ -44,52 +56,36 @@ impl Names {
         path: &mut Vec<u8>,
     ) -> Result<()> {
         path.clear();
-        self.template.render_path(
-            &Place {
-                names: self,
-                batch,
+        let place = Place {
+            batch,
+            start_offset,
+            record: RecordScope {
+                pipeline: &self.pipeline,
+                connector: &self.connector,
                 record,
-                start_offset,
+                value_at: self.value_at,
+                now_ms: self.now_ms,
             },
-            path,
-        )
+        };
+        self.template.render_path(&place, path)
     }
 }
 
-/// What templates see of a record.
+/// What templates see of a record and its place in the log.
 struct Place<'a> {
-    names: &'a Names,
     batch: &'a SinkBatch,
-    record: &'a Record<'a>,
     start_offset: i64,
+    record: RecordScope<'a>,
 }
 
 impl Scope for Place<'_> {
     fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        let text = |text| Fill::Text(Cow::Borrowed(text));
         Some(match name {
-            TemplateName::Topic => text(self.batch.topic.name.as_str()),
+            TemplateName::Topic => Fill::Text(Cow::Borrowed(&self.batch.topic.name)),
             TemplateName::Partition => Fill::Integer(i64::from(self.batch.partition)),
-            TemplateName::Offset => Fill::Integer(self.record.offset),
+            TemplateName::Offset => Fill::Integer(self.record.record.offset),
             TemplateName::StartOffset => Fill::Integer(self.start_offset),
-            TemplateName::Key => Fill::Bytes(Cow::Borrowed(self.record.key?)),
-            TemplateName::Timestamp => Fill::Timestamp(self.record.timestamp_ms),
-            TemplateName::Now => Fill::Timestamp(super::now_ms()),
-            TemplateName::Pipeline => text(self.names.pipeline.as_str()),
-            TemplateName::Connector => text(self.names.connector.as_str()),
-            TemplateName::Header(name) => {
-                // Kafka's `lastHeader`: the last one of a name counts.
-                let mut headers = self.record.headers.iter().flatten();
-                let last = headers
-                    .by_ref()
-                    .filter(|header| header.key == name.as_bytes())
-                    .last()?;
-                Fill::Bytes(Cow::Borrowed(last.value?))
-            }
-            // The options refuse these.
-            TemplateName::EndOffset | TemplateName::Value(_) | TemplateName::Extra(_) => {
-                return None;
-            }
+            _ => return self.record.lookup(name),
         })
     }
 }

@@ -255,6 +255,7 @@ impl Subject {
             partitions: partitions.collect(),
             state: self.committed.clone(),
             encoder: Box::new(Lines),
+            value_at: |_, _| Ok(None),
             codecs: Arc::new(TestCodecs),
             on_error: self.on_error,
             health: Arc::new(Unheard),
@@ -282,7 +283,7 @@ impl Subject {
             topic: self.topic.clone(),
             partition,
             from_offset: offset,
-            batch,
+            batches: vec![batch],
         }
     }
 

@@ -22,7 +22,7 @@ use super::output::Output;
 const BUFFER_BYTES: usize = 1 << 20;
 const BUFFERS_BYTES: usize = 4 * BUFFER_BYTES;
 /// Files open at a time.
-const OPEN_FILES_MAX: usize = 256;
+const OPEN_FILES_MAX: u64 = 1024;
 
 pub(super) struct Writer {
     names: Names,
@@ -66,7 +66,11 @@ impl Writer {
         context: SinkContext,
         commits: Handle,
     ) -> Result<Self> {
-        Self::open_on(Disk::default(), OPEN_FILES_MAX, options, context, commits)
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        // The log, the sources and other sinks open files too.
+        let open_files_max = limit.current.unwrap_or(u64::MAX) / 4;
+        let open_files_max = usize::try_from(open_files_max.clamp(8, OPEN_FILES_MAX)).unwrap_or(8);
+        Self::open_on(Disk::default(), open_files_max, options, context, commits)
     }
 
     pub(super) fn open_on(
@@ -81,6 +85,7 @@ impl Writer {
             names: Names::new(
                 options.path.0.clone().with_timezone(timezone),
                 &context.connector,
+                context.value_at,
             ),
             rotate: options.rotate.clone(),
             if_exists: options.if_exists,
@@ -155,24 +160,20 @@ impl Writer {
         if self.failure.is_some() {
             return Ok(());
         }
+        self.names.set_now(super::now_ms());
         let mut current = None;
-        for record in batch.batch.records() {
-            let record = record.map_err(|error| {
-                let place = format!("the records of {}-{}", batch.topic.name, batch.partition);
-                Error::fatal("read", place).because(error)
-            })?;
-            if u64::try_from(record.offset).unwrap_or(0) < batch.from_offset {
-                continue;
-            }
+        for record in batch.records() {
+            let record = record?;
             if let Err(error) = self.accept(batch, &record, &mut current) {
                 self.refuse(&record, error)?;
                 if self.failure.is_some() {
-                    self.reached(batch, record.offset);
+                    let offset = u64::try_from(record.offset).unwrap_or(batch.from_offset);
+                    self.reached(batch, offset);
                     return self.drain_full();
                 }
             }
         }
-        self.reached(batch, batch.batch.header().next_offset());
+        self.reached(batch, batch.next_offset());
         self.drain_full()
     }
 
@@ -261,8 +262,7 @@ impl Writer {
     }
 
     /// Everything below `offset` is accepted.
-    fn reached(&mut self, batch: &SinkBatch, offset: i64) {
-        let offset = u64::try_from(offset).unwrap_or(0).max(batch.from_offset);
+    fn reached(&mut self, batch: &SinkBatch, offset: u64) {
         let known = self
             .progress
             .iter_mut()

@@ -100,6 +100,7 @@ impl Follower {
             let Some(cursor) = self.cursors.get(&id) else { continue };
             let renumbered = cursor.is_gone()
                 && cursor.saved.id.inode == found.id.inode
+                && cursor.saved.id.device != found.id.device
                 && cursor.path() == found.path;
             let rotated = suspect.content.is_compressed() || is_rotated_name(&found.path, cursor.path());
             // The originals of a compressed file may have been found by this very scan.

@@ -41,6 +41,7 @@ impl Follower {
                 follower.next_number = follower.next_number.max(number + 1);
             }
             let saved = Saved::decode(&key, &value)?;
+            eprintln!("  resume {saved:?}");
             if task_of(&saved.origin, context.tasks) == context.task {
                 follower.resume(key, saved);
             }

@@ -158,6 +158,7 @@ impl Follower {
             let Some(cursor) = self.cursors.get_mut(&id) else { continue };
             if cursor.saved.gone_ms.is_none() {
                 cursor.saved.gone_ms = Some(now_ms);
+                eprintln!("  missed {id} {:?}", cursor.saved);
                 self.by_id.remove(&cursor.saved.id);
                 self.finished.remove(&id);
                 if !self.handles.contains_key(&id) && !cursor.is_at_end() {
@@ -203,9 +204,10 @@ impl Follower {
         match self.kin(found, newest, now_ms) {
             Kin::Continues(id, content) => self.go_on_with(id, found, content),
             Kin::Held(held) => {
+                eprintln!("  {found:?} {held:?}");
                 self.held.insert(found.id, held);
             }
-            Kin::None if take_new => self.take_new(found),
+            Kin::None if take_new && { eprintln!("  new {:?} as {}", found, self.next_cursor); true } => self.take_new(found),
             Kin::None => {}
         }
     }
@@ -235,6 +237,7 @@ impl Follower {
 
     /// The content of `id` is in another file now.
     fn go_on_with(&mut self, id: CursorId, found: &Found, content: Content) {
+        eprintln!("  {id} goes on in {found:?}");
         tracing::debug!(path = %found.path.display(), "goes on with a file that was read before");
         self.rename(id, &found.path);
         let limit = self.limit_of(found.stamp);
@@ -281,6 +284,7 @@ impl Follower {
             return;
         }
         cursor.saved.gone_ms.get_or_insert(now_ms);
+        eprintln!("  detach {id} {:?}", cursor.saved);
         let unread = if cursor.is_at_end() { 0 } else { before.size.saturating_sub(position) };
         if self.by_id.get(&file) == Some(&id) {
             self.by_id.remove(&file);

@@ -218,6 +218,7 @@ impl Worker {
             partitions: vec![partition],
             state: self.state.clone(),
             encoder: Box::new(Poisoned(self.poison)),
+            value_at: |_, _| Ok(None),
             codecs: Arc::new(NoCodecs),
             on_error: self.on_error,
             health: Arc::new(FakeHealth::default()),
@@ -241,7 +242,7 @@ impl Worker {
             topic: self.topic.clone(),
             partition: 0,
             from_offset,
-            batch,
+            batches: vec![batch],
         }
     }
 

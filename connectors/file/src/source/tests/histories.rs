@@ -87,7 +87,7 @@ impl History {
     }
 
     fn tell(&mut self, what: impl Into<String>) {
-        self.story.push(what.into());
+        self.story.push(what.into()); eprintln!("{}", self.story.last().unwrap());
     }
 
     /// The next line of `content` of `log`, which is then part of the oracle.

@@ -320,7 +320,7 @@ fn tasks_share_files_and_keep_rotated_ones_together() {
     use super::super::cursor::task_of;
     use std::path::Path;
     for base in ["app.log", "web.log", "deep/er.log"] {
-        let names = ["", ".1", ".2.gz", "-20260101", "-20260101.gz", ".2026-01-01T00:00"];
+        let names = ["", ".1", ".2.gz", "-20260101", "-20260101.gz", ".2026-01-01_00:00.zst"];
         let tasks = names.map(|ending| task_of(Path::new(&format!("logs/{base}{ending}")), 5));
         assert!(tasks.iter().all(|task| *task == tasks[0]), "{base}: {tasks:?}");
     }
