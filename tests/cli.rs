@@ -93,7 +93,8 @@ fn what_check_prints_is_a_pipeline_that_checks() {
         .towpath(&["check", "--print", "copy.yaml"])
         .expect_code(0)
         .stdout;
-    workdir.write("printed/copy.yaml", &printed);
+    fs::remove_file(workdir.path("copy.yaml")).unwrap();
+    workdir.write("copy.yaml", &printed);
     let again = workdir
         .towpath(&["check", "--print", "copy.yaml"])
         .expect_code(0)

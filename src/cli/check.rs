@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use towpath_pipeline::{Loaded, Pipeline, picture, print};
+use towpath_sdk::hide_secrets;
 use towpath_runtime::control;
 
 use super::client::Client;
@@ -244,11 +245,11 @@ fn connectors(pipeline: &Pipeline) -> impl Iterator<Item = (&towpath_pipeline::C
     let sources = pipeline
         .sources
         .iter()
-        .map(|at| (&at.connector, at.config.far_side()));
+        .map(|at| (&at.connector, hide_secrets(&at.config.far_side())));
     sources.chain(
         pipeline
             .sinks
             .iter()
-            .map(|at| (&at.connector, at.config.far_side())),
+            .map(|at| (&at.connector, hide_secrets(&at.config.far_side()))),
     )
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 use towpath_pipeline::{LogFormat, LogLevel, LoggingConfig};
-use towpath_sdk::printable;
+use towpath_sdk::{hide_secrets, printable};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -93,7 +93,7 @@ impl Fields {
         let mut line = Map::new();
         line.insert("time".to_owned(), time.into());
         line.insert("level".to_owned(), level.as_str().to_lowercase().into());
-        line.insert("message".to_owned(), self.message.into());
+        line.insert("message".to_owned(), hide_secrets(&self.message).into());
         line.append(&mut self.others);
         Value::Object(line).to_string()
     }

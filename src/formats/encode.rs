@@ -167,8 +167,10 @@ fn put_integer(number: i64, out: &mut Vec<u8>) {
 
 fn refused(batch: &SinkBatch, record: &Record<'_>, fault: Fault) -> Error {
     let place = format!(
-        "record {} of {}-{}",
+        "the record at offset {} of {}-{}",
         record.offset, batch.topic.name, batch.partition
     );
-    Error::record("write as JSON", place).because(fault)
+    Error::record("write as JSON", place)
+        .because(fault)
+        .remedy("set `on_error: skip` to leave such records out")
 }

@@ -8,7 +8,7 @@ use std::env::VarError;
 use std::path::Path;
 
 use towpath_sdk::config::{Node, NodeValue, Problem, Problems, Reference, nearest};
-use towpath_sdk::printable;
+use towpath_sdk::{keep_secret, printable};
 
 use crate::Environment;
 
@@ -190,6 +190,7 @@ impl Resolver<'_> {
                 text.pop();
             }
         }
+        keep_secret(&text);
         Ok(text)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use towpath_sdk::{Error, Health};
 use tracing::{info, warn};
@@ -25,6 +26,8 @@ struct Cell {
     state: TaskState,
     reason: Option<String>,
     since_ms: u64,
+    /// The same by a clock that nobody sets.
+    since: Instant,
     next_attempt_ms: Option<u64>,
     attempts: u32,
     problems: BTreeMap<String, (String, u64)>,
@@ -37,6 +40,7 @@ impl TaskHealth {
             state,
             reason: None,
             since_ms: now_ms(),
+            since: Instant::now(),
             next_attempt_ms: None,
             attempts: 0,
             problems: BTreeMap::new(),
@@ -49,7 +53,7 @@ impl TaskHealth {
     pub fn set(&self, state: TaskState, reason: Option<String>) {
         let mut cell = self.cell();
         if cell.state != state {
-            cell.since_ms = now_ms();
+            (cell.since_ms, cell.since) = (now_ms(), Instant::now());
         }
         cell.state = state;
         cell.reason = reason;
@@ -74,6 +78,15 @@ impl TaskHealth {
 
     pub fn attempts(&self) -> u32 {
         self.cell().attempts
+    }
+
+    /// How long it has been running; zero in any other state.
+    pub fn has_run_for(&self) -> Duration {
+        let cell = self.cell();
+        match cell.state {
+            TaskState::Running => cell.since.elapsed(),
+            _ => Duration::ZERO,
+        }
     }
 
     pub fn state(&self) -> TaskState {

@@ -1,7 +1,7 @@
 //! What must be true in the log before connectors run: topics exist, connectors are registered,
 //! and no state is forgotten by accident.
 
-use towpath_log::{Log, Registration};
+use towpath_log::{Log, Registration, RegistrationInfo};
 use towpath_pipeline::{Loaded, WorkerConfig};
 use towpath_sdk::config::Span;
 use towpath_sdk::{Error, Result};
@@ -15,49 +15,34 @@ use crate::spec::{ConnectorSpec, topic_config};
 /// does not look forgotten when it is away for a moment.
 const RENEWED_AFTER_MS: u64 = 3_600_000;
 
-/// Renames what has moved (`formerly`), refuses orphaned state, creates topics, registers
-/// connectors. Idempotent. Waits for the disk.
-pub(crate) fn prepare(
-    log: &Log,
-    loaded: &Loaded,
-    specs: &[ConnectorSpec],
-    config: &WorkerConfig,
-    fresh: bool,
-) -> Result<()> {
-    for spec in specs {
-        take_over(log, spec, specs, fresh)?;
-    }
-    for topic in loaded.topics.values() {
-        // One that is only written to, and exists, is taken as it is.
-        if topic.span == Span::NONE && log.topic(&topic.name).is_some() {
-            continue;
-        }
-        log.create_topic(&topic.name, &topic_config(Some(topic), None, config))
-            .map_err(|error| log_error(&format!("create topic {}", topic.name), error))?;
-    }
-    for spec in specs {
-        register(log, &spec.registration())?;
-    }
-    Ok(())
+/// Refuses what would lose or repeat a connector's work. Changes nothing.
+pub(crate) fn check(log: &Log, specs: &[ConnectorSpec], fresh: bool) -> Result<()> {
+    specs.iter().try_for_each(|spec| check_one(log, spec, specs, fresh))
 }
 
-/// Lets a connector that is new to the log continue what `formerly` names; refuses to start it
-/// beside the state of one that did the same work under another name.
-fn take_over(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bool) -> Result<()> {
+/// Refuses a connector that is new to the log where it would begin anew beside the state of one
+/// that did the same work, or would take the state of one that runs too.
+fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bool) -> Result<()> {
     let known = log.registrations();
     let is_known = |name: &str| known.iter().any(|old| old.registration.name == name);
     if is_known(&spec.name) {
         return Ok(());
     }
     if let Some(former) = spec.configured.formerly.as_deref() {
-        if is_known(former) {
-            info!(connector = &*spec.name, "continues {former}");
-            log.rename_owner(former, &spec.name)
-                .map_err(|error| log_error("rename a connector", error))?;
+        let rival = specs.iter().find(|other| {
+            other.name != spec.name
+                && (*other.name == *former || other.configured.formerly.as_deref() == Some(former))
+        });
+        if let Some(rival) = rival {
+            return Err(Error::configuration("start", &spec.name)
+                .because(format!("it is `formerly: {former}`, and so is {}", rival.name))
+                .remedy("only one can continue there: take the other out, or `formerly`"));
         }
-        return Ok(());
+        if is_known(former) {
+            return Ok(());
+        }
     }
-    let new = spec.registration();
+    let new = spec.registration(log);
     let does_the_same = |old: &Registration| {
         (old.kind, &old.connector_type, &old.far_side)
             == (new.kind, &new.connector_type, &new.far_side)
@@ -82,8 +67,58 @@ fn take_over(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
     }
 }
 
-/// Renews the registrations of what runs, and forgets connectors that were not configured for
-/// `orphan_retention`: their state goes, and the records they pinned may go. Waits for the disk.
+/// Creates the topics. Idempotent. Waits for the disk.
+pub(crate) fn create_topics(log: &Log, loaded: &Loaded, config: &WorkerConfig) -> Result<()> {
+    for topic in loaded.topics.values() {
+        // One that is only written to, and exists, is taken as it is.
+        if topic.span == Span::NONE && log.topic(&topic.name).is_some() {
+            continue;
+        }
+        log.create_topic(&topic.name, &topic_config(Some(topic), None, config))
+            .map_err(|error| log_error(&format!("create topic {}", topic.name), error))?;
+    }
+    Ok(())
+}
+
+/// Gives connectors that are new what they had under the name they had `formerly`, and registers
+/// all. Idempotent. They were checked, and none runs, under either name. Waits for the disk.
+pub(crate) fn register_all(log: &Log, specs: &[ConnectorSpec]) -> Result<()> {
+    for spec in specs {
+        take_over(log, spec)?;
+    }
+    specs.iter().try_for_each(|spec| register(log, &spec.registration(log)))
+}
+
+fn take_over(log: &Log, spec: &ConnectorSpec) -> Result<()> {
+    let known = log.registrations();
+    let is_known = |name: &str| known.iter().any(|old| old.registration.name == name);
+    match spec.configured.formerly.as_deref() {
+        Some(former) if is_known(former) && !is_known(&spec.name) => {
+            info!(connector = &*spec.name, "continues {former}");
+            log.rename_owner(former, &spec.name)
+                .map_err(|error| log_error("rename a connector", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Renews the registrations of what runs, also because a pattern matches more topics now. Waits
+/// for the disk.
+pub(crate) fn renew(log: &Log, running: &[Registration]) -> Result<()> {
+    let now_ms = now_ms();
+    for known in log.registrations() {
+        let current = running.iter().find(|current| current.name == known.registration.name);
+        if let Some(current) = current
+            && (age_ms(&known, now_ms) > RENEWED_AFTER_MS || known.registration != *current)
+        {
+            register(log, current)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets connectors that do not run and were not configured for `orphan_retention`: their state
+/// goes, and the records they pinned may go. Waits for the disk.
 pub(crate) fn release_orphans(
     log: &Log,
     running: &[Registration],
@@ -91,22 +126,23 @@ pub(crate) fn release_orphans(
 ) -> Result<()> {
     let now_ms = now_ms();
     for known in log.registrations() {
-        let age_ms = now_ms.saturating_sub(u64::try_from(known.last_configured_ms).unwrap_or(0));
         let name = &known.registration.name;
-        match running.iter().find(|registration| registration.name == *name) {
-            Some(registration) if age_ms > RENEWED_AFTER_MS => register(log, registration)?,
-            Some(_) => {}
-            None if u128::from(age_ms) > config.orphan_retention.0.as_millis() => {
-                log.forget(name).map_err(|error| log_error("forget a connector", error))?;
-                info!(
-                    connector = name,
-                    "forgotten: not configured for {} (orphan_retention)", config.orphan_retention
-                );
-            }
-            None => {}
+        let runs = running.iter().any(|current| current.name == *name);
+        let age_ms = age_ms(&known, now_ms);
+        if !runs && u128::from(age_ms) > config.orphan_retention.0.as_millis() {
+            log.forget(name).map_err(|error| log_error("forget a connector", error))?;
+            info!(
+                connector = name,
+                "forgotten: not configured for {} (orphan_retention)", config.orphan_retention
+            );
         }
     }
     Ok(())
+}
+
+/// How long ago a connector was last configured.
+fn age_ms(known: &RegistrationInfo, now_ms: u64) -> u64 {
+    now_ms.saturating_sub(u64::try_from(known.last_configured_ms).unwrap_or(0))
 }
 
 fn register(log: &Log, registration: &Registration) -> Result<()> {

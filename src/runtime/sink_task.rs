@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
-use towpath_record::Batch;
+use towpath_sdk::config::Start;
 use towpath_sdk::{Flushed, Result, Sink, SinkBatch, SinkContext, SinkPartition};
 
 use crate::assignment::{Assigned, start_offset};
@@ -128,7 +128,7 @@ impl<'a> SinkTask<'a> {
                 .reader(&topic.name, partition, offset, ReadTo::Durable)
                 .map_err(|error| log_error("read the log", error))?;
             let partition = SinkPartition { topic, partition, offset };
-            if !committed && offset > 0 {
+            if !committed && (offset > 0 || self.spec.start != Start::Earliest) {
                 beginnings.push(self.group_offset(&partition.topic.name, partition.partition, offset));
             }
             self.inputs.push(Input { partition, reader });
@@ -155,35 +155,41 @@ impl<'a> SinkTask<'a> {
         self.sink.open(context).await
     }
 
-    /// Writes what one read of the next input that has something brings; false when none has.
+    /// Writes what the inputs have next; false when none has anything.
     async fn write_next(&mut self) -> Result<bool> {
-        for _ in 0..self.inputs.len() {
-            let index = self.turn % self.inputs.len();
-            self.turn = index + 1;
-            let input = &mut self.inputs[index];
-            let read = tokio::task::block_in_place(|| input.reader.next(READ_BYTES));
-            let batches = read.map_err(|error| log_error("read the log", error))?;
-            let Some(batches) = batches else { continue };
-            self.write(index, batches).await?;
-            return Ok(true);
+        let read = tokio::task::block_in_place(|| self.read())?;
+        if read.is_empty() {
+            return Ok(false);
         }
-        Ok(false)
+        self.sink.write(read).await?;
+        Ok(true)
     }
 
-    async fn write(&mut self, index: usize, batches: Vec<Batch>) -> Result<()> {
-        let partition = &self.inputs[index].partition;
-        for batch in &batches {
-            self.unflushed.records += batch.len() as u64;
-            self.unflushed.bytes += batch.as_bytes().len() as u64;
-        }
-        self.sink
-            .write(SinkBatch {
+    /// Reads from one input after the other, beginning with the one whose turn it is, until there
+    /// is enough for one write.
+    fn read(&mut self) -> Result<Vec<SinkBatch>> {
+        let mut read = Vec::new();
+        let mut bytes = 0;
+        for _ in 0..self.inputs.len() {
+            if bytes >= READ_BYTES {
+                break;
+            }
+            self.turn = (self.turn + 1) % self.inputs.len();
+            let Input { reader, partition } = &mut self.inputs[self.turn];
+            let batches =
+                reader.next(READ_BYTES).map_err(|error| log_error("read the log", error))?;
+            let Some(batches) = batches else { continue };
+            self.unflushed.records += batches.iter().map(|batch| batch.len() as u64).sum::<u64>();
+            bytes += batches.iter().map(|batch| batch.as_bytes().len()).sum::<usize>();
+            read.push(SinkBatch {
                 topic: partition.topic.clone(),
                 partition: partition.partition,
                 from_offset: partition.offset,
                 batches,
-            })
-            .await
+            });
+        }
+        self.unflushed.bytes += bytes as u64;
+        Ok(read)
     }
 
     fn flush_is_due(&self, idle: bool) -> bool {

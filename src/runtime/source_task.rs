@@ -115,7 +115,8 @@ impl SourceTask<'_> {
                 {
                     return end;
                 }
-                share.get_or_insert_with(|| budget.own());
+                // While nothing comes, what is common is left to others.
+                share = Some(budget.own());
             }
             let reading = end.is_none() && self.in_flight.len() < IN_FLIGHT_MAX;
             tokio::select! {

@@ -1,9 +1,10 @@
 //! What a worker needs to know of a configured connector: a pipeline's connector, with the
 //! worker's own settings filled in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use towpath_log::{Registration, Retention, TopicConfig};
+use towpath_log::{Log, Registration, Retention, TopicConfig};
 use towpath_pipeline::{
     Connector, Loaded, PartitionBy, Pipeline, Sink, Source, Topic, TopicSelector, WorkerConfig,
 };
@@ -132,8 +133,9 @@ impl ConnectorSpec {
         }
     }
 
-    /// What the log remembers of it.
-    pub fn registration(&self) -> Registration {
+    /// What the log remembers of it. A sink's topics pin retention: those it names, and those that
+    /// a pattern of it matches now.
+    pub fn registration(&self, log: &Log) -> Registration {
         let (kind, far_side, group, topics) = match &self.side {
             Side::Source(source) => (
                 towpath_log::ConnectorKind::Source,
@@ -142,15 +144,17 @@ impl ConnectorSpec {
                 source.fixed_topic.clone().into_iter().collect(),
             ),
             Side::Sink(sink) => {
-                let names = sink.topics.iter().filter_map(|selector| match selector {
+                let named = sink.topics.iter().filter_map(|selector| match selector {
                     TopicSelector::Name(name) => Some(name.clone()),
                     TopicSelector::Pattern(_) => None,
                 });
+                let held = log.topics().into_iter().map(|topic| topic.name);
+                let names: BTreeSet<_> = named.chain(held.filter(|name| sink.reads(name))).collect();
                 (
                     towpath_log::ConnectorKind::Sink,
                     sink.config.far_side(),
                     Some(sink.group.to_string()),
-                    names.collect(),
+                    names.into_iter().collect(),
                 )
             }
         };
@@ -158,7 +162,7 @@ impl ConnectorSpec {
             name: self.name.to_string(),
             kind,
             connector_type: self.configured.type_name.clone(),
-            far_side,
+            far_side: towpath_sdk::hide_secrets(&far_side),
             group,
             topics,
         }

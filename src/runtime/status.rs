@@ -31,7 +31,7 @@ pub struct ConnectorStatus {
     pub tasks: Vec<TaskStatus>,
     /// Topics written by a source or read by a sink, as far as they are known.
     pub topics: Vec<String>,
-    /// Since the worker started: records and bytes of values that became durable.
+    /// Since the worker started: records, and bytes of their batches, that became durable.
     pub records: u64,
     pub bytes: u64,
     /// Over the last seconds.

@@ -72,13 +72,15 @@ impl Stop {
 
     /// Returns when a signal was given that the caller has not seen. Cancel safe.
     pub async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        // A worker that is gone says so by `signal`.
+        let _ = self.0.changed().await;
     }
 
     pub fn signal(&mut self) -> Signal {
-        *self.0.borrow_and_update()
+        match self.0.has_changed() {
+            Ok(_) => *self.0.borrow_and_update(),
+            Err(_) => Signal::Stop,
+        }
     }
 }
 
@@ -104,7 +106,11 @@ pub(crate) async fn supervise<Life, Running>(
             Ok(Ended::Done) => return context.health.set(TaskState::Done, None),
             Ok(Ended::Stopped) => return context.health.set(TaskState::Stopped, None),
             Err(error) => {
-                // A life that has committed something has ended the row of failures.
+                // A life that has run for long, or has committed something, has ended the row of
+                // failures.
+                if context.health.has_run_for() >= backoff.max {
+                    context.health.reset_attempts();
+                }
                 if context.health.attempts() == 0 {
                     failing_since = None;
                 }

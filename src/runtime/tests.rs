@@ -1,5 +1,6 @@
 //! Whole workers over a real log, with connectors that live in memory and fail on command.
 
+mod changes;
 mod fakes;
 
 use std::collections::BTreeMap;

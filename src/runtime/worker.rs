@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use towpath_log::Log;
+use towpath_log::{Log, Registration};
 use towpath_pipeline::{Loaded, WorkerConfig};
 use towpath_sdk::{Error, Result};
 use tracing::{info, warn};
@@ -79,7 +79,9 @@ impl Worker {
             }
         }
         tokio::task::block_in_place(|| {
-            prepare::prepare(&log, loaded, &specs, &options.config, options.fresh)
+            prepare::check(&log, &specs, options.fresh)?;
+            prepare::create_topics(&log, loaded, &options.config)?;
+            prepare::register_all(&log, &specs)
         })?;
         let tasks = specs.iter().map(|spec| u64::from(spec.tasks)).sum();
         let worker = Arc::new(Self {
@@ -141,8 +143,14 @@ impl Worker {
     /// flush what they have taken. False when `deadline` passed and the rest was cut off, which
     /// loses nothing either.
     pub async fn stop(&self, deadline: Duration) -> bool {
-        let _changing = self.changing.lock().await;
         let until = tokio::time::Instant::now() + deadline;
+        for connector in self.all() {
+            connector.signal(Signal::Stop);
+        }
+        // A change that is under way waits for connectors too, which now end.
+        let Ok(_changing) = tokio::time::timeout_at(until, self.changing.lock()).await else {
+            return false;
+        };
         let connectors = self.all();
         for connector in &connectors {
             connector.signal(Signal::Stop);
@@ -184,13 +192,22 @@ impl Worker {
     }
 
     /// Takes over changed pipelines: stops what is no longer there, restarts what has changed,
-    /// starts what is new, and leaves the rest alone. Returns what was done, in words; after an
-    /// error everything runs on as it was.
+    /// starts what is new, and leaves the rest alone. Returns what was done, in words.
+    ///
+    /// # Errors
+    /// In a drain, whose end was fixed at the start; what [`Worker::start`] refuses. Then everything
+    /// runs on as it was, unless it is the log that fails.
     pub async fn apply(&self, loaded: &Loaded) -> Result<Vec<String>> {
+        if self.options.drain {
+            return Err(Error::configuration("take over changed pipelines", "")
+                .because("a drain ends with what it began with")
+                .remedy("run it again when it is done"));
+        }
         let _changing = self.changing.lock().await;
         let specs = ConnectorSpec::all(loaded, &self.options.config);
         tokio::task::block_in_place(|| {
-            prepare::prepare(&self.log, loaded, &specs, &self.options.config, self.options.fresh)
+            prepare::check(&self.log, &specs, self.options.fresh)?;
+            prepare::create_topics(&self.log, loaded, &self.options.config)
         })?;
         let paused = control::paused(&self.log);
         let wanted: BTreeSet<String> = specs.iter().map(|spec| spec.name.to_string()).collect();
@@ -202,7 +219,8 @@ impl Worker {
                 done.push(format!("stopped {}", connector.spec.name));
             }
         }
-        for spec in specs {
+        let mut changed = Vec::new();
+        for spec in &specs {
             let running = self.connectors().get(&*spec.name).cloned();
             let name = spec.name.clone();
             match running {
@@ -213,6 +231,11 @@ impl Worker {
                 }
                 None => done.push(format!("started {name}")),
             }
+            changed.push(spec.clone());
+        }
+        // Only now nobody writes under a former name any more.
+        tokio::task::block_in_place(|| prepare::register_all(&self.log, &specs))?;
+        for spec in changed {
             self.start_connector(spec, &paused);
         }
         Ok(done)
@@ -249,6 +272,7 @@ impl Worker {
     /// Starts a sink anew when its topics have changed. The caller holds `changing`.
     async fn follow_topics(&self, connector: &Connector) {
         if connector.partitions_changed(&self.log) {
+            self.renew();
             connector.stop(STOP_DEADLINE, TaskState::Stopped).await;
             self.run(connector);
         }
@@ -261,12 +285,28 @@ impl Worker {
         connector.start(&self.log, &self.budget, self.options.drain, signal);
     }
 
-    /// Lets go of what nobody needs any more: orphans, and records by their topics' retention.
-    fn release(&self) {
-        let running: Vec<_> =
-            self.all().iter().map(|connector| connector.spec.registration()).collect();
-        if let Err(error) = prepare::release_orphans(&self.log, &running, &self.options.config) {
+    fn registrations(&self) -> Vec<Registration> {
+        self.all().iter().map(|connector| connector.spec.registration(&self.log)).collect()
+    }
+
+    /// Has the log know what everything that is configured reads and writes now.
+    fn renew(&self) {
+        let renewed =
+            tokio::task::block_in_place(|| prepare::renew(&self.log, &self.registrations()));
+        if let Err(error) = renewed {
             warn!("{error}");
+        }
+    }
+
+    /// Lets go of what nobody needs any more: orphans, but not in a drain, which may run a part of
+    /// the pipelines only; and records by their topics' retention. Waits for the disk.
+    fn release(&self) {
+        self.renew();
+        if !self.options.drain {
+            let running = self.registrations();
+            if let Err(error) = prepare::release_orphans(&self.log, &running, &self.options.config) {
+                warn!("{error}");
+            }
         }
         match self.log.run_retention() {
             Ok(dropped) => dropped.iter().for_each(|what| info!("retention: {what}")),
@@ -329,7 +369,10 @@ async fn tick(worker: std::sync::Weak<Worker>) {
         if worker.log.failure().is_some() {
             worker.finished.send_replace(true);
         }
-        if now >= retention_at {
+        // What is forgotten must not be what is just being taken over.
+        if now >= retention_at
+            && let Ok(_changing) = worker.changing.try_lock()
+        {
             retention_at = now + RETENTION_INTERVAL;
             tokio::task::block_in_place(|| worker.release());
         }

@@ -34,11 +34,7 @@ fn output(workdir: &Workdir) -> Vec<u8> {
 fn topics() {
     without_and_with_a_worker(|workdir| {
         snapshot("topics", workdir, &["topics"]);
-        snapshot(
-            &format!("topics-describe-{name}"),
-            workdir,
-            &["topics", "describe", "lines"],
-        );
+        snapshot("topics-describe", workdir, &["topics", "describe", "lines"]);
         let finished = workdir.towpath(&["topics", "describe", "liens"]);
         assert_eq!(finished.code, 2, "{}", finished.stderr);
         assert!(finished.stderr.contains("liens"), "{}", finished.stderr);

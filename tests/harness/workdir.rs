@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,6 +14,8 @@ use super::Worker;
 /// The directory; removed at the end unless the test fails.
 pub struct Workdir {
     dir: Option<TempDir>,
+    /// Commands run without root's right to read and write everything.
+    as_nobody: bool,
 }
 
 /// What a command left behind.
@@ -29,13 +32,26 @@ impl Workdir {
         Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }
 
-    /// A workdir in `parent`: on another file system, say.
-    pub fn below(parent: &Path) -> Self {
+    /// A workdir whose commands run as a user whom file permissions bind: the one who runs the
+    /// tests, or nobody when that is root. What `write` puts there, that user may read.
+    pub fn for_nobody() -> Self {
+        let mut workdir = Self::below(&std::env::temp_dir());
+        workdir.as_nobody = true;
+        // The target directory may be where nobody may not go.
+        fs::copy(env!("CARGO_BIN_EXE_towpath"), workdir.path("towpath")).unwrap();
+        fs::set_permissions(workdir.root(), fs::Permissions::from_mode(0o777)).unwrap();
+        workdir
+    }
+
+    fn below(parent: &Path) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("towpath-")
             .tempdir_in(parent)
             .unwrap();
-        let workdir = Self { dir: Some(dir) };
+        let workdir = Self {
+            dir: Some(dir),
+            as_nobody: false,
+        };
         // Tests run side by side: each worker takes a free port.
         workdir.write("towpath.yaml", "admin: { listen: \"127.0.0.1:0\" }\n");
         workdir
@@ -94,7 +110,20 @@ impl Workdir {
 
     /// The program with `args`, in this directory, with an environment that is the same everywhere.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_towpath"));
+        let mut command = match (self.as_nobody, is_root()) {
+            (false, _) => Command::new(env!("CARGO_BIN_EXE_towpath")),
+            (true, false) => Command::new("./towpath"),
+            (true, true) => {
+                let mut setpriv = Command::new("setpriv");
+                setpriv.args([
+                    "--reuid=65534",
+                    "--regid=65534",
+                    "--clear-groups",
+                    "./towpath",
+                ]);
+                setpriv
+            }
+        };
         command.args(args).current_dir(self.root());
         prepare(&mut command);
         command

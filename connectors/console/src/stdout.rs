@@ -106,6 +106,17 @@ impl Stdout {
         Ok(batch.next_offset())
     }
 
+    fn reached(&mut self, reached: SinkOffset) {
+        let known = self
+            .progress
+            .iter_mut()
+            .find(|known| known.partition == reached.partition && known.topic == reached.topic);
+        match known {
+            Some(known) => *known = reached,
+            None => self.progress.push(reached),
+        }
+    }
+
     /// Prints the buffer.
     async fn print(&mut self, and_flush: bool) -> Result<()> {
         let output = self.output.clone();
@@ -139,23 +150,13 @@ impl Sink for Stdout {
         Ok(())
     }
 
-    async fn write(&mut self, batch: SinkBatch) -> Result<()> {
-        if self.failure.is_some() {
-            return Ok(());
-        }
-        let offset = self.encode(&batch)?;
-        let reached = SinkOffset {
-            topic: batch.topic,
-            partition: batch.partition,
-            offset,
-        };
-        let known = self
-            .progress
-            .iter_mut()
-            .find(|known| known.partition == reached.partition && known.topic == reached.topic);
-        match known {
-            Some(known) => *known = reached,
-            None => self.progress.push(reached),
+    async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()> {
+        for batch in batches {
+            if self.failure.is_some() {
+                return Ok(());
+            }
+            let offset = self.encode(&batch)?;
+            self.reached(SinkOffset { topic: batch.topic, partition: batch.partition, offset });
         }
         if self.buffer.len() >= BUFFER_BYTES {
             self.print(false).await

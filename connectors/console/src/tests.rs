@@ -248,7 +248,7 @@ async fn records_are_printed_from_the_offset_on() {
     let printed = Printed::default();
     let mut stdout = stdout(&printed, OnError::Skip).await;
     stdout
-        .write(batch(&["a", "b", "bad", "c"], 1))
+        .write(vec![batch(&["a", "b", "bad", "c"], 1)])
         .await
         .unwrap();
     assert!(printed.0.lock().unwrap().is_empty(), "buffered");
@@ -256,7 +256,7 @@ async fn records_are_printed_from_the_offset_on() {
     assert_eq!(*printed.0.lock().unwrap(), b"b\nc\n");
     assert_eq!((flushed.offsets[0].offset, flushed.refused.len()), (4, 1));
     let large = "x".repeat(300 << 10);
-    stdout.write(batch(&[&large], 0)).await.unwrap();
+    stdout.write(vec![batch(&[&large], 0)]).await.unwrap();
     assert!(
         printed.0.lock().unwrap().len() > 300 << 10,
         "more than the buffer is printed at once"
@@ -267,7 +267,7 @@ async fn records_are_printed_from_the_offset_on() {
 async fn a_bad_record_ends_the_task_behind_what_came_before() {
     let printed = Printed::default();
     let mut stdout = stdout(&printed, OnError::Fail).await;
-    stdout.write(batch(&["a", "bad", "c"], 0)).await.unwrap();
+    stdout.write(vec![batch(&["a", "bad", "c"], 0)]).await.unwrap();
     assert!(stdout.deadline().is_some());
     assert_eq!(stdout.flush().await.unwrap().offsets[0].offset, 1);
     assert_eq!(*printed.0.lock().unwrap(), b"a\n");
@@ -278,7 +278,7 @@ async fn a_bad_record_ends_the_task_behind_what_came_before() {
 async fn a_reader_that_has_gone_is_said_so() {
     let printed = Printed(Arc::default(), Some(1));
     let mut stdout = stdout(&printed, OnError::Fail).await;
-    stdout.write(batch(&["a", "b"], 0)).await.unwrap();
+    stdout.write(vec![batch(&["a", "b"], 0)]).await.unwrap();
     let error = stdout.flush().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("its reader has gone"), "{error}");

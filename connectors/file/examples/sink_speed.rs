@@ -87,7 +87,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
                 from_offset: 0,
                 batches: vec![batch.clone()],
             };
-            sink.write(batch).await?;
+            sink.write(vec![batch]).await?;
             if mib % 64 == 0 {
                 flush(&mut *sink, &state).await?;
             }

@@ -164,8 +164,16 @@ impl OptionType for Multiline {
         let options = MultilineOptions::parse(node, problems)?;
         let timeout = options.timeout.0;
         match (options.start, options.r#continue) {
-            (Some(pattern), None) => Some(Self { pattern, begins: true, timeout }),
-            (None, Some(pattern)) => Some(Self { pattern, begins: false, timeout }),
+            (Some(pattern), None) => Some(Self {
+                pattern,
+                begins: true,
+                timeout,
+            }),
+            (None, Some(pattern)) => Some(Self {
+                pattern,
+                begins: false,
+                timeout,
+            }),
             _ => {
                 let problem = Problem::new(node.span, "expected one of `start` and `continue`");
                 let help = "`start` matches the first line of a record, `continue` all others";
@@ -202,10 +210,17 @@ impl FileSourceConfig {
             problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
         }
         if options.poll_interval.0.is_zero() {
-            problems.add(node.span_of("poll_interval"), "expected a duration of 1ms or more");
+            problems.add(
+                node.span_of("poll_interval"),
+                "expected a duration of 1ms or more",
+            );
         }
         let sound = problems.len() == before;
-        sound.then(|| Arc::new(Self { options: Arc::new(options) }) as Arc<dyn SourceConfig>)
+        sound.then(|| {
+            Arc::new(Self {
+                options: Arc::new(options),
+            }) as Arc<dyn SourceConfig>
+        })
     }
 }
 

@@ -109,8 +109,8 @@ impl Sink for FileSink {
         Ok(())
     }
 
-    async fn write(&mut self, batch: SinkBatch) -> Result<()> {
-        self.work(move |writer| writer.write(&batch)).await
+    async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()> {
+        self.work(move |writer| batches.iter().try_for_each(|batch| writer.write(batch))).await
     }
 
     async fn flush(&mut self) -> Result<Flushed> {

@@ -37,11 +37,13 @@ mod fingerprint;
 mod follower;
 mod framing;
 mod kinship;
+mod reading;
 mod restore;
 mod saved;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod turn;
 mod watch;
 
@@ -65,7 +67,10 @@ struct Running {
 
 impl FileSource {
     pub fn new(options: Arc<FileSourceOptions>) -> Self {
-        Self { options, running: None }
+        Self {
+            options,
+            running: None,
+        }
     }
 }
 
@@ -75,9 +80,11 @@ impl Source for FileSource {
         let options = self.options.clone();
         let (state, draining) = (context.state.clone(), context.drain);
         let connector = context.connector.clone();
-        let opened = tokio::task::spawn_blocking(move || Follower::open(options, &context, now_ms()));
-        let (follower, changes) =
-            opened.await.map_err(|error| Error::fatal("open", &connector).because(error))??;
+        let opened =
+            tokio::task::spawn_blocking(move || Follower::open(options, &context, now_ms()));
+        let (follower, changes) = opened
+            .await
+            .map_err(|error| Error::fatal("open", &connector).because(error))??;
         if !changes.is_empty() {
             state.commit(changes).await?;
         }
@@ -93,14 +100,27 @@ impl Source for FileSource {
         };
         let thread = std::thread::Builder::new()
             .name(format!("file {connector}"))
-            .spawn(move || if draining { task.drain() } else { task.follow() })
+            .spawn(move || {
+                if draining {
+                    task.drain()
+                } else {
+                    task.follow()
+                }
+            })
             .map_err(|error| Error::transient("start a thread for", &connector).because(error))?;
-        self.running = Some(Running { batches, bell, thread, draining });
+        self.running = Some(Running {
+            batches,
+            bell,
+            thread,
+            draining,
+        });
         Ok(())
     }
 
     async fn read(&mut self) -> Result<Option<SourceBatch>> {
-        let Some(running) = &mut self.running else { return Ok(None) };
+        let Some(running) = &mut self.running else {
+            return Ok(None);
+        };
         match running.batches.recv().await {
             Some(batch) => batch.map(Some),
             None if running.draining => Ok(None),
@@ -116,13 +136,18 @@ impl Source for FileSource {
     }
 
     async fn close(&mut self) -> Result<()> {
-        let Some(running) = self.running.take() else { return Ok(()) };
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
         running.bell.ring(|happened| happened.stop = true);
         drop(running.batches);
         let ended = tokio::task::spawn_blocking(|| running.thread.join()).await;
         match ended {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Error::fatal("stop", "reading files").because("the reading thread has panicked")),
+            _ => {
+                Err(Error::fatal("stop", "reading files")
+                    .because("the reading thread has panicked"))
+            }
         }
     }
 }
@@ -196,7 +221,11 @@ impl Task {
                 next_poll = now + took + self.poll_interval;
                 allowed = now + took + SCANS_APART.max(4 * took);
                 // What happened in a new folder before it was watched, the next scan sees.
-                scan_due = if watch.folders(&folders) { allowed } else { next_poll };
+                scan_due = if watch.folders(&folders) {
+                    allowed
+                } else {
+                    next_poll
+                };
             }
             let patience = match self.follower.next_batch(now_ms()) {
                 Ok(Some(batch)) => {
@@ -206,7 +235,11 @@ impl Task {
                     Duration::ZERO
                 }
                 Ok(None) => {
-                    let due = if self.follower.wants_scan() { allowed } else { scan_due };
+                    let due = if self.follower.wants_scan() {
+                        allowed
+                    } else {
+                        scan_due
+                    };
                     let pause = self.follower.deadline_ms().map_or(PATIENCE, until);
                     due.saturating_duration_since(Instant::now()).min(pause)
                 }
@@ -225,7 +258,12 @@ impl Task {
                 let path = watch.name(path);
                 scan |= path.is_none_or(|path| self.follower.touch(&path, now_ms()));
             }
-            if scan || self.follower.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms()) {
+            if scan
+                || self
+                    .follower
+                    .deadline_ms()
+                    .is_some_and(|at_ms| at_ms <= now_ms())
+            {
                 scan_due = Instant::now();
             }
             scan_due = scan_due.min(next_poll);
@@ -246,7 +284,10 @@ impl Task {
     /// unknown, so the task must end.
     fn commit(&mut self, changes: Vec<StateChange>) {
         let state = self.state.clone();
-        if let Err(error) = self.runtime.block_on(async move { state.commit(changes).await }) {
+        if let Err(error) = self
+            .runtime
+            .block_on(async move { state.commit(changes).await })
+        {
             self.send(Err(error));
             self.sender = None;
         }
@@ -254,12 +295,16 @@ impl Task {
 
     /// `false` when nobody wants batches any more.
     fn send(&self, batch: Result<SourceBatch>) -> bool {
-        self.sender.as_ref().is_some_and(|sender| sender.blocking_send(batch).is_ok())
+        self.sender
+            .as_ref()
+            .is_some_and(|sender| sender.blocking_send(batch).is_ok())
     }
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -121,11 +121,11 @@ impl std::error::Error for Error {
     }
 }
 
-/// `text` in one line without control or direction-changing characters, which are escaped: data
+/// `text` in one line, without secrets, and without control or direction-changing characters, which are escaped: data
 /// from outside ends up in messages, and messages end up on terminals.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in crate::hide_secrets(text).chars() {
         let hidden = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if character.is_control() || hidden {
             out.extend(character.escape_default());

@@ -29,9 +29,9 @@ pub trait Sink: Send {
     /// Connects, and brings the far side back to what `context.state` says.
     async fn open(&mut self, context: SinkContext) -> Result<()>;
 
-    /// Takes records of one partition, which continue where its last ones ended: about 1 MiB, or a
-    /// single larger batch. May buffer, within bounds of its own.
-    async fn write(&mut self, batch: SinkBatch) -> Result<()>;
+    /// Takes records: of each partition at most once, continuing where its last ones ended; about
+    /// 2 MiB in all, or a single larger batch. May buffer, within bounds of its own.
+    async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()>;
 
     /// Makes durable what can be, and reports up to where. Called when no more records wait, when
     /// enough were written (so that memory and the far side's lag stay bounded), when `deadline`

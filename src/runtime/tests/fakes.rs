@@ -86,14 +86,17 @@ towpath_sdk::options! {
         count: u64,
         /// Whether it never fails.
         sound: bool = false,
+        /// How long it takes to close.
+        close_ms: u64 = 0,
     }
 
     struct MemoryOptions {}
 }
 
 fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
-    let NumbersOptions { count, sound } = NumbersOptions::parse(node, problems)?;
-    Some(Arc::new(Numbers { world: world(), count, sound }))
+    let NumbersOptions { count, sound, close_ms } = NumbersOptions::parse(node, problems)?;
+    let closing = Duration::from_millis(close_ms);
+    Some(Arc::new(Numbers { world: world(), count, sound, closing }))
 }
 
 fn parse_memory(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
@@ -110,6 +113,7 @@ struct Numbers {
     world: Arc<World>,
     count: u64,
     sound: bool,
+    closing: Duration,
 }
 
 impl SourceConfig for Numbers {
@@ -185,6 +189,11 @@ impl Source for NumbersSource {
         self.config.world.acked.store(batches, SeqCst);
         Ok(())
     }
+
+    async fn close(&mut self) -> Result<()> {
+        tokio::time::sleep(self.config.closing).await;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -228,21 +237,23 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn write(&mut self, batch: SinkBatch) -> Result<()> {
+    async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()> {
         let world = &self.config.world;
         if world.fails(&world.sink_fails_every) {
             return Err(Error::transient("write", "memory").because("told to fail"));
         }
-        for record in batch.records() {
-            let record = record?;
-            let value = std::str::from_utf8(record.value.unwrap_or_default()).ok();
-            let number = value.and_then(|value| value.parse().ok());
-            self.buffered.push(number.ok_or_else(|| Error::record("parse", record.offset))?);
+        for batch in batches {
+            for record in batch.records() {
+                let record = record?;
+                let value = std::str::from_utf8(record.value.unwrap_or_default()).ok();
+                let number = value.and_then(|value| value.parse().ok());
+                self.buffered.push(number.ok_or_else(|| Error::record("parse", record.offset))?);
+            }
+            let offset = batch.next_offset();
+            let (topic, partition) = (batch.topic, batch.partition);
+            self.offsets.retain(|done| (&done.topic, done.partition) != (&topic, partition));
+            self.offsets.push(SinkOffset { topic, partition, offset });
         }
-        let offset = batch.next_offset();
-        let (topic, partition) = (batch.topic, batch.partition);
-        self.offsets.retain(|done| (&done.topic, done.partition) != (&topic, partition));
-        self.offsets.push(SinkOffset { topic, partition, offset });
         Ok(())
     }
 

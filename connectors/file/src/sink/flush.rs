@@ -6,7 +6,7 @@ use std::time::Instant;
 use towpath_sdk::{Flushed, Result, StateChange};
 
 use super::output::Output;
-use super::placing::{differs_outside, not_ours};
+use super::placing::{differs_outside, gone, not_ours};
 use super::writer::Writer;
 
 impl Writer {
@@ -57,11 +57,8 @@ impl Writer {
             return Ok(());
         };
         output.sync(&self.disk)?;
-        let how = match self.disk.find(&output.path)? {
-            Some(found) => differs_outside(&known, found),
-            None => Some("it is gone".to_owned()),
-        };
-        match how {
+        let Some(found) = self.disk.find(&output.path)? else { return Err(gone(&output.path)) };
+        match differs_outside(&known, found) {
             Some(how) => Err(not_ours(&output.path, &how)),
             None => {
                 output.entry.generation = self.generation;

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use towpath_record::Record;
-use towpath_sdk::{
-    Fill, RecordScope, Result, Scope, SinkBatch, Template, TemplateName, ValueAt,
-};
+use towpath_sdk::{Fill, RecordScope, Result, Scope, SinkBatch, Template, TemplateName, ValueAt};
 
 /// Renders the `path` of one sink.
 pub(super) struct Names {

@@ -82,7 +82,7 @@ impl Writer {
             let written = entry
                 .is_some_and(|entry| entry.file.is_some() && self.is_current(entry.generation));
             return if written {
-                Err(not_ours(path, "it is gone"))
+                Err(gone(path))
             } else {
                 Ok(Place::Free)
             };
@@ -261,6 +261,18 @@ pub(super) fn differs_outside(known: &Known, found: Found) -> Option<String> {
     } else {
         None
     }
+}
+
+/// The committed file is not where it was. A folder that is missing too (not mounted, moved for a
+/// moment) may come back with the file in it; a file that is missing alone was taken away.
+pub(super) fn gone(path: &str) -> Error {
+    let folder = folder_of(path);
+    if folder.is_dir() {
+        return not_ours(path, "it is gone");
+    }
+    Error::transient("go on with", path)
+        .because(format!("its folder {} is gone", folder.display()))
+        .remedy("mount it or put it back: it goes on by itself then")
 }
 
 /// The file is not the one that was written before: nothing of it may be touched.

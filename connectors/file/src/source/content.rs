@@ -55,8 +55,12 @@ impl Stamp {
 
 /// Identity and stamp of what `metadata` describes.
 pub fn identify(metadata: &std::fs::Metadata) -> (FileId, Stamp) {
-    let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-    let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
+    let id = FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    let nanoseconds =
+        |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
     let stamp = Stamp {
         size: metadata.size(),
         modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -102,7 +106,11 @@ impl Content {
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let mut content = Self { file: Arc::new(file), limit, packed: None };
+        let mut content = Self {
+            file: Arc::new(file),
+            limit,
+            packed: None,
+        };
         if let Some(compression) = content.compression(path, compression)? {
             content.packed = Some(Packed::new(&content.file, limit, compression, codecs)?);
         }
@@ -130,7 +138,8 @@ impl Content {
         match &mut self.packed {
             Some(packed) => packed.read_at(&self.file, self.limit, position, into),
             None => {
-                let room = usize::try_from(self.limit.saturating_sub(position)).unwrap_or(usize::MAX);
+                let room =
+                    usize::try_from(self.limit.saturating_sub(position)).unwrap_or(usize::MAX);
                 let room = room.min(into.len());
                 read_at(&self.file, &mut into[..room], position)
             }
@@ -221,7 +230,15 @@ impl Packed {
         let stream = start(file, limit, &compression, &**codecs)?;
         let codecs = codecs.clone();
         let (kept, head) = (Vec::new(), Vec::new());
-        Ok(Self { compression, codecs, stream, at: 0, kept, head, broken: false })
+        Ok(Self {
+            compression,
+            codecs,
+            stream,
+            at: 0,
+            kept,
+            head,
+            broken: false,
+        })
     }
 
     fn read_at(
@@ -254,7 +271,8 @@ impl Packed {
         let end = self.kept.len();
         self.kept.resize(end + STEP_BYTES, 0);
         let read = self.stream.read(&mut self.kept[end..]);
-        self.kept.truncate(end + read.as_ref().map_or(0, |read| *read));
+        self.kept
+            .truncate(end + read.as_ref().map_or(0, |read| *read));
         self.broken = read.is_err();
         let read = read?;
         if self.at == self.head.len() as u64 && self.head.len() < HEAD_BYTES {
@@ -294,8 +312,14 @@ fn start(
     compression: &Compression,
     codecs: &dyn Codecs,
 ) -> io::Result<Box<dyn Read + Send>> {
-    let raw = Raw { file: file.clone(), at: 0, limit };
-    codecs.decompressor(compression, Box::new(raw)).map_err(io::Error::other)
+    let raw = Raw {
+        file: file.clone(),
+        at: 0,
+        limit,
+    };
+    codecs
+        .decompressor(compression, Box::new(raw))
+        .map_err(io::Error::other)
 }
 
 /// A file from its beginning to the limit, whatever others do with the shared handle.

@@ -68,7 +68,9 @@ impl Cursor {
 
     /// All of the file as last seen was consumed.
     pub fn is_at_end(&self) -> bool {
-        self.saved.end.is_some_and(|end| self.stamp.is_unwritten_since(&end))
+        self.saved
+            .end
+            .is_some_and(|end| self.stamp.is_unwritten_since(&end))
     }
 }
 
@@ -76,7 +78,10 @@ impl Cursor {
 fn origin(path: &Path) -> Origin {
     use std::os::unix::ffi::OsStrExt;
     let field = Bytes::copy_from_slice(path.as_os_str().as_bytes());
-    Origin { name: path.to_string_lossy().into_owned(), fields: vec![("path", field)] }
+    Origin {
+        name: path.to_string_lossy().into_owned(),
+        fields: vec![("path", field)],
+    }
 }
 
 /// An open file and the decoder of its records.
@@ -91,7 +96,9 @@ pub struct Handle {
 /// `app.log`, `app.log.1`, `app-20260101.log.gz` have the same.
 pub fn family(path: &Path) -> Vec<u8> {
     let name = uncompressed_name(path);
-    name.bytes().filter(|byte| !byte.is_ascii_digit() && !b"-_.:+~ ".contains(byte)).collect()
+    name.bytes()
+        .filter(|byte| !byte.is_ascii_digit() && !b"-_.:+~ ".contains(byte))
+        .collect()
 }
 
 /// Which of `tasks` reads the file at `path`. What rotation appends to a name does not count:
@@ -100,16 +107,30 @@ pub fn task_of(path: &Path, tasks: u32) -> u32 {
     use std::os::unix::ffi::OsStrExt;
     let name = uncompressed_name(path);
     let base = name.trim_end_matches(|c: char| c.is_ascii_digit() || "-_.:+~".contains(c));
-    let folder = path.parent().map_or(&b""[..], |folder| folder.as_os_str().as_bytes());
+    let folder = path
+        .parent()
+        .map_or(&b""[..], |folder| folder.as_os_str().as_bytes());
     let mut place = folder.to_vec();
     place.push(b'/');
     place.extend_from_slice(base.as_bytes());
     (super::fingerprint::hash(&place) % u64::from(tasks.max(1))) as u32
 }
 
+/// Whether `path` is named like a compressed file.
+pub fn has_packed_name(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ending == "gz" || ending == "zst")
+}
+
 fn uncompressed_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let bare = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst"));
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    let bare = name
+        .strip_suffix(".gz")
+        .or_else(|| name.strip_suffix(".zst"));
     bare.map_or_else(|| name.clone(), str::to_owned)
 }
 

@@ -37,11 +37,17 @@ impl Follower {
             .iter()
             .copied()
             .filter(|id| !self.is_dirty(*id))
-            .filter(|id| self.cursors.get(id).is_some_and(|cursor| self.is_due(cursor, acked, now_ms)))
+            .filter(|id| {
+                self.cursors
+                    .get(id)
+                    .is_some_and(|cursor| self.is_due(cursor, acked, now_ms))
+            })
             .collect();
         let mut changes = Vec::new();
         for id in due {
-            let Some(cursor) = self.cursors.get(&id) else { continue };
+            let Some(cursor) = self.cursors.get(&id) else {
+                continue;
+            };
             let path = cursor.path().to_owned();
             match dispose_of(cursor, &self.options.after) {
                 Ok(true) => {
@@ -52,7 +58,11 @@ impl Follower {
                     self.finished.remove(&id);
                 }
                 Err(error) => {
-                    let doing = if self.options.after == After::Delete { "delete" } else { "move" };
+                    let doing = if self.options.after == After::Delete {
+                        "delete"
+                    } else {
+                        "move"
+                    };
                     let error = Error::transient(doing, path.display())
                         .because(error)
                         .remedy("it was read; it is tried again until it works");
@@ -73,9 +83,14 @@ impl Follower {
 /// `false` when the file is not, or not any more, the one that was read.
 fn dispose_of(cursor: &Cursor, after: &After) -> io::Result<bool> {
     let path = cursor.path();
-    let Ok(metadata) = std::fs::metadata(path) else { return Ok(false) };
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(false);
+    };
     let (id, stamp) = identify(&metadata);
-    let unchanged = cursor.saved.end.is_some_and(|end| stamp.is_unwritten_since(&end));
+    let unchanged = cursor
+        .saved
+        .end
+        .is_some_and(|end| stamp.is_unwritten_since(&end));
     if id != cursor.saved.id || !unchanged {
         return Ok(false);
     }

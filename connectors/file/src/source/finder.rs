@@ -37,19 +37,26 @@ impl Glob {
             return Err("expected the path of files".to_owned());
         }
         let relative = text.trim_start_matches('/');
-        let parts = relative.split('/').filter(|part| !part.is_empty()).map(|part| {
-            Ok(match part {
-                "**" => Part::AnyFolders,
-                _ if part.contains("**") => return Err("`**` must stand alone".to_owned()),
-                _ if part.contains(['*', '?', '[', '{', '\\']) => Part::Glob(matcher(part)?),
-                _ => Part::Literal(part.to_owned()),
-            })
-        });
+        let parts = relative
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                Ok(match part {
+                    "**" => Part::AnyFolders,
+                    _ if part.contains("**") => return Err("`**` must stand alone".to_owned()),
+                    _ if part.contains(['*', '?', '[', '{', '\\']) => Part::Glob(matcher(part)?),
+                    _ => Part::Literal(part.to_owned()),
+                })
+            });
         let mut parts = parts.collect::<Result<Vec<_>, String>>()?;
         if matches!(parts.last(), Some(Part::AnyFolders)) {
             parts.push(Part::Glob(matcher("*")?));
         }
-        Ok(Self { text: text.to_owned(), parts, whole: matcher(text)? })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+            whole: matcher(text)?,
+        })
     }
 
     /// As written.
@@ -72,13 +79,21 @@ impl PartialEq for Glob {
 }
 
 fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
-    let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|error| error.kind().to_string())
+    let glob = GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build();
+    glob.map(|glob| glob.compile_matcher())
+        .map_err(|error| error.kind().to_string())
 }
 
 impl OptionType for Glob {
     fn kind() -> Kind {
-        Kind::Text(Form { name: "glob", pattern: None, example: "/var/log/nginx/*.log*" })
+        Kind::Text(Form {
+            name: "glob",
+            pattern: None,
+            example: "/var/log/nginx/*.log*",
+        })
     }
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -123,28 +138,46 @@ pub struct Finder {
 
 impl Finder {
     pub fn new(include: &[Glob], exclude: &[Glob], moved_to: Option<PathBuf>) -> Self {
-        Self { include: include.to_vec(), exclude: exclude.to_vec(), moved_to }
+        Self {
+            include: include.to_vec(),
+            exclude: exclude.to_vec(),
+            moved_to,
+        }
     }
 
     /// Looks at all that match now.
     pub fn list(&self) -> Listing {
-        let mut walk = Walk { finder: self, names: BTreeMap::new(), listing: Listing::default() };
+        let mut walk = Walk {
+            finder: self,
+            names: BTreeMap::new(),
+            listing: Listing::default(),
+        };
         for glob in &self.include {
             let root = if glob.text.starts_with('/') { "/" } else { "" };
-            let named = glob.parts.iter().all(|part| matches!(part, Part::Literal(_)));
+            let named = glob
+                .parts
+                .iter()
+                .all(|part| matches!(part, Part::Literal(_)));
             walk.parts(Path::new(root), &glob.parts, named);
         }
-        let Walk { names, mut listing, .. } = walk;
+        let Walk {
+            names, mut listing, ..
+        } = walk;
         let mut seen = BTreeSet::new();
-        listing.files =
-            names.into_iter().filter(|(_, found)| seen.insert(found.id)).map(|(_, found)| found).collect();
+        listing.files = names
+            .into_iter()
+            .filter(|(_, found)| seen.insert(found.id))
+            .map(|(_, found)| found)
+            .collect();
         listing.files.sort_by_key(|found| found.stamp.modified_ns);
         listing
     }
 
     /// Whether `path` is left out by `exclude`, or because read files are moved there.
     fn excludes(&self, path: &Path) -> bool {
-        self.moved_to.as_ref().is_some_and(|folder| path.starts_with(folder))
+        self.moved_to
+            .as_ref()
+            .is_some_and(|folder| path.starts_with(folder))
             || self.exclude.iter().any(|glob| glob.excludes(path))
     }
 }
@@ -158,7 +191,9 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Looks for `parts` in `folder`; `named` when the pattern has no glob in it.
     fn parts(&mut self, folder: &Path, parts: &[Part], named: bool) {
-        let Some((part, rest)) = parts.split_first() else { return };
+        let Some((part, rest)) = parts.split_first() else {
+            return;
+        };
         match part {
             Part::Literal(name) if rest.is_empty() => {
                 self.listing.folders.insert(folder.to_owned());
@@ -192,7 +227,11 @@ impl Walk<'_> {
 
     /// The names in `folder`, and whether each is a folder; `None` for a link.
     fn list_folder(&mut self, folder: &Path) -> Vec<(PathBuf, Option<bool>)> {
-        let opened = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let opened = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
         let names = std::fs::read_dir(opened).and_then(|entries| {
             entries
                 .map(|entry| {

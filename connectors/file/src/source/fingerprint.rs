@@ -37,12 +37,18 @@ impl Fingerprint {
     pub fn new(head: &[u8], tail: &[u8]) -> Self {
         let head = &head[..head.len().min(HEAD_BYTES)];
         let begin = head.get(..BEGIN_BYTES).map_or(0, hash);
-        Self { head_bytes: head.len() as u16, head: hash(head), begin, tail: hash(tail) }
+        Self {
+            head_bytes: head.len() as u16,
+            head: hash(head),
+            begin,
+            tail: hash(tail),
+        }
     }
 
     /// Whether a content that begins with `head`, less than this knows, can be its beginning.
     pub fn begins_like(&self, head: &[u8]) -> bool {
-        head.get(..BEGIN_BYTES).is_none_or(|begin| hash(begin) == self.begin)
+        head.get(..BEGIN_BYTES)
+            .is_none_or(|begin| hash(begin) == self.begin)
     }
 }
 
@@ -58,7 +64,9 @@ pub fn hash(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut sum = words
         .iter()
-        .fold(mix(ODD, bytes.len() as u64), |sum, word| mix(sum, u64::from_le_bytes(*word)));
+        .fold(mix(ODD, bytes.len() as u64), |sum, word| {
+            mix(sum, u64::from_le_bytes(*word))
+        });
     for byte in rest {
         sum = mix(sum, u64::from(*byte));
     }

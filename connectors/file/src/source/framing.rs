@@ -61,8 +61,11 @@ impl Records<'_> {
     #[inline]
     fn add(&mut self, payload: &[u8], position: u64) -> Result<()> {
         let added = if self.options.headers.is_empty() {
-            let envelope =
-                Envelope { timestamp_ms: self.timestamp_ms, key: None, headers: &[] };
+            let envelope = Envelope {
+                timestamp_ms: self.timestamp_ms,
+                key: None,
+                headers: &[],
+            };
             self.decoder.decode(payload, &envelope, self.builder)
         } else {
             self.add_with_headers(payload, position)
@@ -86,7 +89,11 @@ impl Records<'_> {
                 }),
             })
             .collect();
-        let envelope = Envelope { timestamp_ms: self.timestamp_ms, key: None, headers: &headers };
+        let envelope = Envelope {
+            timestamp_ms: self.timestamp_ms,
+            key: None,
+            headers: &headers,
+        };
         self.decoder.decode(payload, &envelope, self.builder)
     }
 
@@ -101,7 +108,8 @@ impl Records<'_> {
         };
         match self.options.oversize {
             Oversize::Truncate => {
-                let kept = usize::try_from(limit).map_or(payload.len(), |limit| limit.min(payload.len()));
+                let kept =
+                    usize::try_from(limit).map_or(payload.len(), |limit| limit.min(payload.len()));
                 self.add(&payload[..kept], position)
             }
             Oversize::Skip => {
@@ -124,7 +132,10 @@ impl Records<'_> {
     fn refusal(&self, error: Error, payload: &[u8], position: u64) -> Refused {
         let place = format!("{} at byte {position}", self.path.display());
         let error = Error::record("read", place).because(error);
-        Refused { error, payload: Bytes::copy_from_slice(payload) }
+        Refused {
+            error,
+            payload: Bytes::copy_from_slice(payload),
+        }
     }
 }
 
@@ -139,13 +150,22 @@ pub fn take(
     records: &mut Records<'_>,
 ) -> Step {
     let options = records.options;
-    let mut frame = Frame { data, position, line, consumed: 0, records };
+    let mut frame = Frame {
+        data,
+        position,
+        line,
+        consumed: 0,
+        records,
+    };
     let failed = match (options.framing, &options.multiline) {
         (Framing::Whole, _) => frame.whole(end),
         (Framing::Lines, None) => frame.lines(searched, end),
         (Framing::Lines, Some(multiline)) => frame.joined_lines(multiline, end),
     };
-    Step { consumed: frame.consumed, failed: failed.err() }
+    Step {
+        consumed: frame.consumed,
+        failed: failed.err(),
+    }
 }
 
 struct Frame<'a, 'b> {
@@ -196,7 +216,11 @@ impl Frame<'_, '_> {
         }
         let joined = self.records.options.multiline.is_some();
         let skipped = *self.line == LineState::Skip;
-        *self.line = if joined && skipped { LineState::SkipRecord } else { LineState::Start };
+        *self.line = if joined && skipped {
+            LineState::SkipRecord
+        } else {
+            LineState::Start
+        };
         true
     }
 
@@ -254,7 +278,8 @@ impl Frame<'_, '_> {
             }
         }
         let left = self.data.len() - self.consumed;
-        if next < self.data.len() && (end == End::Final || left > self.max_line().saturating_add(1)) {
+        if next < self.data.len() && (end == End::Final || left > self.max_line().saturating_add(1))
+        {
             return self.unfinished_line(multiline, next, end);
         }
         if end != End::Open {
@@ -292,7 +317,11 @@ impl Frame<'_, '_> {
             }
         } else if left > self.max_line() {
             self.deliver(left, 0)?;
-            *self.line = if end == End::Final { LineState::Start } else { LineState::Skip };
+            *self.line = if end == End::Final {
+                LineState::Start
+            } else {
+                LineState::Skip
+            };
         } else if left > 0 && end == End::Final {
             self.deliver(left, 0)?;
         }

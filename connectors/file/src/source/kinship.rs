@@ -5,8 +5,10 @@
 //! | rename | a known device and inode at another path | no question: it is known |
 //! | gzip | a compressed file; its original is gone; its content is what the cursor has read | goes on with it |
 //! | gzip still at work, or `gzip -k` | a compressed file; the original is still there | held while the original is there |
+//! | the same, and the compressed file was taken for the original when that was out of sight | a plain file; the content of a compressed one | the plain file is gone on with |
 //! | copytruncate | a copy under a longer name; the original was truncated | goes on with it |
 //! | copytruncate still at work | the beginning of a file under a longer name; the file is still there | held until it is quiet for [`QUIET_MS`] |
+//! | the folder, or the file, was away for a while | device, inode and content are the same | goes on with it |
 //! | the device has another number after a restart | path, inode and content are the same | goes on with it |
 //! | anything else | | new |
 //!
@@ -19,11 +21,12 @@ use std::collections::HashMap;
 use std::io;
 
 use super::content::{Content, Stamp, identify};
-use super::cursor::{CursorId, family, is_rotated_name};
+use super::cursor::{Cursor, CursorId, family, has_packed_name, is_rotated_name};
 use super::finder::Found;
 use super::fingerprint::{Fingerprint, HEAD_BYTES, TAIL_BYTES, hash};
 use super::follower::Follower;
 use super::saved::Saved;
+use crate::config::Framing;
 
 /// A copy is complete, and no truncation follows, when nobody has written to it for so long.
 pub const QUIET_MS: i64 = 5_000;
@@ -85,34 +88,62 @@ impl Suspect<'_> {
 impl Follower {
     /// What `found` is to the cursors that were there before this scan (below `newest`).
     pub(super) fn kin(&mut self, found: &Found, newest: CursorId, now_ms: i64) -> Kin {
-        let Some(members) = self.families.get(&family(&found.path)) else { return Kin::None };
+        let Some(members) = self.families.get(&family(&found.path)) else {
+            return Kin::None;
+        };
         let position = |id: &CursorId| self.cursors.get(id).map_or(0, |c| c.saved.position);
         let mut members: Vec<CursorId> = members.iter().copied().collect();
         members.sort_by_key(position);
         let limit = self.limit_of(found.stamp);
         let opened = Content::open(&found.path, limit, self.options.compression, &self.codecs);
-        let Ok(mut content) = opened else { return Kin::None };
+        let Ok(mut content) = opened else {
+            return Kin::None;
+        };
         // Of a compressed file that is being written there may be nothing to see, or an end amid.
-        let head = content.head(HEAD_BYTES).or_else(|_| content.head(HEAD_BYTES)).unwrap_or_default();
-        let mut suspect = Suspect { found, content, head, hashes: HashMap::new() };
+        let head = content
+            .head(HEAD_BYTES)
+            .or_else(|_| content.head(HEAD_BYTES))
+            .unwrap_or_default();
+        let mut suspect = Suspect {
+            found,
+            content,
+            head,
+            hashes: HashMap::new(),
+        };
         let (mut goes_on, mut held) = (None, None);
         for id in members {
-            let Some(cursor) = self.cursors.get(&id) else { continue };
-            let renumbered = cursor.is_gone()
-                && cursor.saved.id.inode == found.id.inode
-                && cursor.saved.id.device != found.id.device
-                && cursor.path() == found.path;
-            let rotated = suspect.content.is_compressed() || is_rotated_name(&found.path, cursor.path());
+            let Some(cursor) = self.cursors.get(&id) else {
+                continue;
+            };
+            let came_back = cursor.is_gone() && self.came_back(cursor, found);
+            let rotated =
+                suspect.content.is_compressed() || is_rotated_name(&found.path, cursor.path());
             // The originals of a compressed file may have been found by this very scan.
             let known_before = id < newest || suspect.content.is_compressed();
-            let Saved { fingerprint, position, .. } = cursor.saved;
+            let Saved {
+                fingerprint,
+                position,
+                ..
+            } = cursor.saved;
             let gone = cursor.is_gone();
-            if !(renumbered || rotated && known_before && suspect.may_be(&fingerprint)) {
+            if !gone && !suspect.content.is_compressed() && has_packed_name(cursor.path()) {
+                // What it was made of is there after all, and may have more: better to follow that.
+                if suspect.is_the_one(&fingerprint, position) {
+                    goes_on = Some(id);
+                }
                 continue;
             }
-            match if gone { Some(false) } else { self.check_in_place(id, now_ms) } {
+            if !(came_back || rotated && known_before && suspect.may_be(&fingerprint)) {
+                continue;
+            }
+            match if gone {
+                Some(false)
+            } else {
+                self.check_in_place(id, now_ms)
+            } {
                 Some(false) => {
-                    if suspect.is_the_one(&fingerprint, position) && self.cursors.contains_key(&id) {
+                    if suspect.is_the_one(&fingerprint, position) && self.cursors.contains_key(&id)
+                    {
                         goes_on = Some(id);
                     }
                 }
@@ -122,7 +153,11 @@ impl Follower {
                 Some(true) => {}
                 None => {
                     let stamp = found.stamp;
-                    held = Some(Held { original: id, stamp, until_ms: Some(now_ms) });
+                    held = Some(Held {
+                        original: id,
+                        stamp,
+                        until_ms: Some(now_ms),
+                    });
                 }
             }
         }
@@ -133,11 +168,28 @@ impl Follower {
         }
     }
 
+    /// Whether `found` may be the file that `cursor` has lost: its folder was away for a while, or
+    /// its device has another number now.
+    fn came_back(&self, cursor: &Cursor, found: &Found) -> bool {
+        let same_device = cursor.saved.id.device == found.id.device;
+        let same_file =
+            cursor.saved.id.inode == found.id.inode && (same_device || cursor.path() == found.path);
+        // A whole file that has grown in its place is another record.
+        let same_size = cursor
+            .saved
+            .end
+            .is_some_and(|end| end.size == found.stamp.size);
+        same_file && (self.options.framing == Framing::Lines || same_size)
+    }
+
     /// Whether what was decided about a held file still holds, without looking into it again.
     pub(super) fn stays_held(&self, held: &Held, found: &Found) -> bool {
         held.until_ms.is_none()
             && held.stamp == found.stamp
-            && self.cursors.get(&held.original).is_some_and(|cursor| !cursor.is_gone())
+            && self
+                .cursors
+                .get(&held.original)
+                .is_some_and(|cursor| !cursor.is_gone())
     }
 
     /// Whether `suspect` is, or becomes, a copy of the file of `id`, whose content is in place.
@@ -146,19 +198,29 @@ impl Follower {
         let stamp = suspect.found.stamp;
         let quiet_at_ms = stamp.changed_ns / 1_000_000 + QUIET_MS;
         let quiet = now_ms >= quiet_at_ms;
-        let mut original =
-            Content::open(cursor.path(), u64::MAX, self.options.compression, &self.codecs).ok()?;
+        let mut original = Content::open(
+            cursor.path(),
+            u64::MAX,
+            self.options.compression,
+            &self.codecs,
+        )
+        .ok()?;
         let Suspect { content, head, .. } = suspect;
         let until_ms = match (content.is_compressed(), quiet) {
             (false, true) => return None,
             (false, false) => is_beginning_of(content, stamp.size, &mut original)
                 .unwrap_or(false)
                 .then_some(Some(quiet_at_ms))?,
-            (true, false) => {
-                original.head(head.len()).is_ok_and(|begun| begun == *head).then_some(Some(quiet_at_ms))?
-            }
+            (true, false) => original
+                .head(head.len())
+                .is_ok_and(|begun| begun == *head)
+                .then_some(Some(quiet_at_ms))?,
             (true, true) => {
-                let Saved { fingerprint, position, .. } = cursor.saved;
+                let Saved {
+                    fingerprint,
+                    position,
+                    ..
+                } = cursor.saved;
                 let end = match original.is_compressed() {
                     // Where its end is, only reading tells.
                     true if !cursor.is_at_end() && cursor.failed => return None,
@@ -178,7 +240,11 @@ impl Follower {
                 }
             }
         };
-        Some(Held { original: id, stamp, until_ms })
+        Some(Held {
+            original: id,
+            stamp,
+            until_ms,
+        })
     }
 
     /// Whether the content of `id` is still in its file; otherwise it is gone afterwards. `None`
@@ -186,11 +252,20 @@ impl Follower {
     fn check_in_place(&mut self, id: CursorId, now_ms: i64) -> Option<bool> {
         let cursor = self.cursors.get(&id)?;
         let path = cursor.saved.path.clone();
-        let (file, stamp) = std::fs::metadata(&path).map(|metadata| identify(&metadata)).ok()?;
+        let (file, stamp) = std::fs::metadata(&path)
+            .map(|metadata| identify(&metadata))
+            .ok()?;
         if file != cursor.saved.id {
             return None;
         }
-        let in_place = self.has_content_of(id, &Found { path, id: file, stamp });
+        let in_place = self.has_content_of(
+            id,
+            &Found {
+                path,
+                id: file,
+                stamp,
+            },
+        );
         if !in_place {
             self.replaced(id, now_ms);
         }

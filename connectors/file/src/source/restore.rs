@@ -41,7 +41,6 @@ impl Follower {
                 follower.next_number = follower.next_number.max(number + 1);
             }
             let saved = Saved::decode(&key, &value)?;
-            eprintln!("  resume {saved:?}");
             if task_of(&saved.origin, context.tasks) == context.task {
                 follower.resume(key, saved);
             }
@@ -52,7 +51,10 @@ impl Follower {
         if start != Start::Earliest && !begun {
             follower.begin(start, now_ms)?;
             changes = follower.take_changes();
-            changes.push(StateChange::put(start_key(context.task), now_ms.to_string()));
+            changes.push(StateChange::put(
+                start_key(context.task),
+                now_ms.to_string(),
+            ));
         }
         Ok((follower, changes))
     }
@@ -60,7 +62,10 @@ impl Follower {
     /// A cursor from its state. Its file is found by the scan that follows.
     fn resume(&mut self, key: bytes::Bytes, saved: Saved) {
         // What it looked like at its end; it is read when it looks different now.
-        let stamp = saved.end.unwrap_or(Stamp { size: saved.position, ..Stamp::default() });
+        let stamp = saved.end.unwrap_or(Stamp {
+            size: saved.position,
+            ..Stamp::default()
+        });
         let limit = if self.draining { 0 } else { u64::MAX };
         let at_end = saved.end.is_some();
         self.known_bytes += saved.position;
@@ -81,7 +86,9 @@ impl Follower {
         };
         let ids: Vec<CursorId> = self.cursors.keys().copied().collect();
         for id in ids {
-            let Some(cursor) = self.cursors.get(&id) else { continue };
+            let Some(cursor) = self.cursors.get(&id) else {
+                continue;
+            };
             let old = cursor.stamp.modified_ms() < since_ms;
             if !old || cursor.saved.position > 0 || cursor.is_gone() {
                 continue;
@@ -92,8 +99,14 @@ impl Follower {
                     .because(error)
                     .remedy("make it readable, or leave it out with `exclude`")
             })?;
-            let Some(cursor) = self.cursors.get_mut(&id) else { continue };
-            (cursor.saved.position, cursor.saved.line, cursor.saved.fingerprint) = end;
+            let Some(cursor) = self.cursors.get_mut(&id) else {
+                continue;
+            };
+            (
+                cursor.saved.position,
+                cursor.saved.line,
+                cursor.saved.fingerprint,
+            ) = end;
             self.done_bytes += cursor.saved.position;
             self.save(id);
         }
@@ -102,10 +115,15 @@ impl Follower {
 
     /// Where the content of `id` ends, behind its last whole line.
     fn end_of(&self, id: CursorId) -> io::Result<(u64, LineState, Fingerprint)> {
-        let Some(cursor) = self.cursors.get(&id) else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(cursor) = self.cursors.get(&id) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         let compression = self.options.compression;
         let mut content = Content::open(cursor.path(), cursor.limit, compression, &self.codecs)?;
-        let (mut position, mut line) = (content.identify()?.1.size.min(cursor.limit), LineState::Start);
+        let (mut position, mut line) = (
+            content.identify()?.1.size.min(cursor.limit),
+            LineState::Start,
+        );
         if content.is_compressed() {
             position = 0;
             let mut step = vec![0; STEP_BYTES];
@@ -143,9 +161,16 @@ fn last_newline(content: &mut Content, end: u64, most: u64) -> io::Result<Option
 
 fn make_folder(folder: &std::path::Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-        Error::configuration("make the folder that read files are moved to", folder.display())
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| {
+            Error::configuration(
+                "make the folder that read files are moved to",
+                folder.display(),
+            )
             .because(error)
             .remedy("make it yourself, or set `after` to another folder")
-    })
+        })
 }

@@ -1,7 +1,7 @@
 //! What is committed for each file, and how it is written.
 //!
 //! A value is one byte of version and then fixed fields, little endian, as [`Saved::encode`] lists
-//! them; `FORMAT` in the README says the same. A value that does not decode is an error: starting
+//! them. A value that does not decode is an error: starting
 //! over would double every record.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -53,12 +53,19 @@ pub enum LineState {
 impl Saved {
     pub fn encode(&self) -> Bytes {
         let origin = self.origin.as_os_str().as_bytes();
-        let path = if self.path == self.origin { &[] } else { self.path.as_os_str().as_bytes() };
+        let path = if self.path == self.origin {
+            &[]
+        } else {
+            self.path.as_os_str().as_bytes()
+        };
         let mut out = Vec::with_capacity(96 + origin.len() + path.len());
         out.push(VERSION);
         out.push(self.line as u8);
         out.extend_from_slice(&self.fingerprint.head_bytes.to_le_bytes());
-        let end = self.end.unwrap_or(Stamp { size: u64::MAX, ..Stamp::default() });
+        let end = self.end.unwrap_or(Stamp {
+            size: u64::MAX,
+            ..Stamp::default()
+        });
         for field in [
             self.position,
             self.id.device,
@@ -83,9 +90,12 @@ impl Saved {
     pub fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
         Self::fields(value).ok_or_else(|| {
             let key = String::from_utf8_lossy(key).into_owned();
-            Error::fatal("understand the committed state of a file", format!("({key})"))
-                .because("it was written by another version, or is damaged")
-                .remedy("run the version that wrote it, or forget it with `towpath offsets reset`")
+            Error::fatal(
+                "understand the committed state of a file",
+                format!("({key})"),
+            )
+            .because("it was written by another version, or is damaged")
+            .remedy("run the version that wrote it, or forget it with `towpath offsets reset`")
         })
     }
 
@@ -98,11 +108,22 @@ impl Saved {
             Some(u64::from_le_bytes(*field))
         };
         let position = next()?;
-        let id = FileId { device: next()?, inode: next()? };
+        let id = FileId {
+            device: next()?,
+            inode: next()?,
+        };
         let head_bytes = u16::from_le_bytes([head_low, head_high]);
-        let fingerprint =
-            Fingerprint { head_bytes, head: next()?, begin: next()?, tail: next()? };
-        let end = Stamp { size: next()?, modified_ns: next()? as i64, changed_ns: next()? as i64 };
+        let fingerprint = Fingerprint {
+            head_bytes,
+            head: next()?,
+            begin: next()?,
+            tail: next()?,
+        };
+        let end = Stamp {
+            size: next()?,
+            modified_ns: next()? as i64,
+            changed_ns: next()? as i64,
+        };
         let gone_ms = Some(next()? as i64).filter(|&moment| moment != i64::MIN);
         let origin_bytes = usize::try_from(next()?).ok()?;
         let (origin, path) = value.split_at_checked(origin_bytes)?;
@@ -123,7 +144,9 @@ impl Saved {
 
 impl LineState {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Start, Self::Rest, Self::Skip, Self::SkipRecord].get(usize::from(byte)).copied()
+        [Self::Start, Self::Rest, Self::Skip, Self::SkipRecord]
+            .get(usize::from(byte))
+            .copied()
     }
 }
 
@@ -135,7 +158,9 @@ pub fn file_key(task: u32, number: u64) -> Bytes {
 /// The number in a key that `task` has made.
 pub fn number_of(task: u32, key: &[u8]) -> Option<u64> {
     let key = std::str::from_utf8(key).ok()?;
-    let number = key.strip_prefix(FILE_PREFIX)?.strip_prefix(&format!("{task}/"))?;
+    let number = key
+        .strip_prefix(FILE_PREFIX)?
+        .strip_prefix(&format!("{task}/"))?;
     u64::from_str_radix(number, 16).ok()
 }
 

@@ -69,7 +69,13 @@ impl Reader {
     pub fn new(options: Arc<FileSourceOptions>, on_error: OnError, draining: bool) -> Self {
         let name = rustix::system::uname();
         let host = name.nodename().to_string_lossy().into_owned();
-        Self { buffer: Vec::new(), options, host, on_error, draining }
+        Self {
+            buffer: Vec::new(),
+            options,
+            host,
+            on_error,
+            draining,
+        }
     }
 
     /// What the buffer takes.
@@ -89,7 +95,9 @@ impl Reader {
         now_ms: i64,
     ) -> Result<Turn, NoTurn> {
         let end = self.end_of(cursor);
-        let Handle { content, decoder, .. } = handle;
+        let Handle {
+            content, decoder, ..
+        } = handle;
         if self.is_another_whole(cursor, content)? {
             return Err(NoTurn::Replaced);
         }
@@ -135,7 +143,14 @@ impl Reader {
             filled += read;
             let at_end = if read == 0 { end } else { End::Open };
             let data = &self.buffer[..filled];
-            let step = take(data, searched, turn.position, &mut turn.line, at_end, &mut records);
+            let step = take(
+                data,
+                searched,
+                turn.position,
+                &mut turn.line,
+                at_end,
+                &mut records,
+            );
             self.buffer.copy_within(step.consumed..filled, 0);
             filled -= step.consumed;
             turn.position += step.consumed as u64;
@@ -164,7 +179,11 @@ impl Reader {
 
     /// What the end of `cursor`'s file means now.
     fn end_of(&self, cursor: &Cursor) -> End {
-        match (self.draining || cursor.last_turn, cursor.paused, self.options.framing) {
+        match (
+            self.draining || cursor.last_turn,
+            cursor.paused,
+            self.options.framing,
+        ) {
             (true, _, _) | (_, true, Framing::Whole) => End::Final,
             (false, true, Framing::Lines) => End::Pause,
             (false, false, _) => End::Open,
@@ -184,7 +203,9 @@ impl Reader {
 fn make_room(buffer: &mut Vec<u8>, bytes: usize, options: &FileSourceOptions) {
     if buffer.len() < bytes {
         let most = usize::try_from(options.max_line.0).unwrap_or(usize::MAX);
-        let ahead = (2 * buffer.len()).min(most.saturating_add(2 * CHUNK_BYTES)).max(bytes);
+        let ahead = (2 * buffer.len())
+            .min(most.saturating_add(2 * CHUNK_BYTES))
+            .max(bytes);
         buffer.reserve_exact(ahead - buffer.len());
         buffer.resize(ahead, 0);
     }

@@ -50,7 +50,9 @@ impl Bell {
     /// Waits for news, at most for `patience`, and takes it.
     pub fn wait(&self, patience: Duration) -> Happened {
         let happened = self.lock();
-        let waited = self.rung.wait_timeout_while(happened, patience, |happened| !happened.news);
+        let waited = self
+            .rung
+            .wait_timeout_while(happened, patience, |happened| !happened.news);
         let (mut happened, _) = waited.unwrap_or_else(PoisonError::into_inner);
         happened.news = false;
         Happened {
@@ -87,17 +89,27 @@ impl Watch {
                 tracing::warn!(%error, "no notifications: new data is found every `poll_interval`");
             })
             .ok();
-        Self { watcher, folders: HashMap::new(), incomplete: false }
+        Self {
+            watcher,
+            folders: HashMap::new(),
+            incomplete: false,
+        }
     }
 
     /// Watches `wanted` and nothing else. `true` when a folder is new: what happened in it before
     /// was not heard.
     pub fn folders(&mut self, wanted: &BTreeSet<PathBuf>) -> bool {
-        let Some(watcher) = &mut self.watcher else { return false };
+        let Some(watcher) = &mut self.watcher else {
+            return false;
+        };
         let wanted: HashMap<PathBuf, (PathBuf, FileId)> = wanted
             .iter()
             .filter_map(|folder| {
-                let named = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                let named = if folder.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    folder
+                };
                 let (id, _) = identify(&std::fs::metadata(named).ok()?);
                 Some((std::path::absolute(named).ok()?, (folder.clone(), id)))
             })
@@ -139,7 +151,9 @@ impl Watch {
 }
 
 fn hear(bell: &Bell, event: notify::Result<Event>) {
-    let Ok(event) = event else { return bell.ring(|happened| happened.scan = true) };
+    let Ok(event) = event else {
+        return bell.ring(|happened| happened.scan = true);
+    };
     let written = match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Data(_)) => true,

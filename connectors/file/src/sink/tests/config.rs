@@ -49,11 +49,7 @@ fn options_that_do_not_fit_are_refused() {
         &[("path", "out"), ("fields", "key")],
         "only JSON has names for several fields; add `format: json`",
     );
-    let later = parse(&[("path", "{value.a}")]).unwrap_err();
-    assert!(
-        later.contains("`{value.PATH}` in the path of a file"),
-        "{later}"
-    );
+    assert!(parse(&[("path", "{value.a}")]).is_ok());
     assert!(parse(&[("path", "out"), ("fields", "key"), ("format", "json")]).is_ok());
 }
 

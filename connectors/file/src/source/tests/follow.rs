@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use towpath_sdk::Source;
+use towpath_sdk::testing::{SourceSubject, check_source};
+use towpath_sdk::{Source, async_trait};
 
 use super::super::FileSource;
 use super::{Rig, map, text};
@@ -13,8 +14,16 @@ async fn read(source: &mut FileSource, rig: &mut Rig, count: usize) {
     let mut records = 0;
     while records < count {
         let batch = tokio::time::timeout(Duration::from_secs(20), source.read());
-        let batch = batch.await.expect("records in time").unwrap().expect("it has no end");
-        records += batch.parts.iter().map(|part| part.batch.len()).sum::<usize>();
+        let batch = batch
+            .await
+            .expect("records in time")
+            .unwrap()
+            .expect("it has no end");
+        records += batch
+            .parts
+            .iter()
+            .map(|part| part.batch.len())
+            .sum::<usize>();
         rig.take(batch);
         acked += 1;
         source.ack(acked).await.unwrap();
@@ -50,7 +59,11 @@ async fn new_lines_and_files_come_at_once() {
     source.close().await.unwrap();
     assert_eq!(rig.records.len(), 1 + 50 + 4);
     let origins = super::counted(rig.origins());
-    assert_eq!((origins["app.log"], origins["other.log"]), (54, 1), "a renamed file keeps its origin");
+    assert_eq!(
+        (origins["app.log"], origins["other.log"]),
+        (54, 1),
+        "a renamed file keeps its origin"
+    );
 }
 
 #[tokio::test]
@@ -114,5 +127,43 @@ async fn closing_does_not_wait_for_anybody() {
     source.open(rig.context()).await.unwrap();
     let batch = source.read().await.unwrap().unwrap();
     rig.take(batch);
-    tokio::time::timeout(Duration::from_secs(10), source.close()).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), source.close())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+/// A folder with one file; it is down when it was moved away.
+struct Folder {
+    rig: Rig,
+}
+
+#[async_trait]
+impl SourceSubject for Folder {
+    fn source(&self) -> Box<dyn Source> {
+        Box::new(FileSource::new(self.rig.options()))
+    }
+
+    async fn produce(&mut self, values: &[Vec<u8>]) {
+        let mut bytes = values.join(&b'\n');
+        bytes.extend(values.last().map(|_| b'\n'));
+        std::fs::create_dir_all(self.rig.path("in")).unwrap();
+        self.rig.append("in/a.log", bytes);
+    }
+
+    async fn set_down(&mut self, down: bool) -> bool {
+        match down {
+            true => self.rig.rename("in", "away"),
+            false => self.rig.rename("away", "in"),
+        }
+        true
+    }
+}
+
+#[tokio::test]
+async fn conforms() {
+    check_source(|| Folder {
+        rig: Rig::new("in/*.log", &[]),
+    })
+    .await;
 }

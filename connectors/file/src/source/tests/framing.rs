@@ -37,19 +37,35 @@ fn a_line_is_the_bytes_before_a_newline() {
     check(&[], "\n\none\n\n", "||one|", "||one|");
     check(&[], "one\r\ntwo\r\n", "one\r|two\r", "one\r|two\r");
     check(&[], "a\0b\n\0\n", "a\0b|\0", "a\0b|\0");
-    check(&[], b"\xff\xfe\n\x80", "\u{fffd}\u{fffd}", "\u{fffd}\u{fffd}|\u{fffd}");
+    check(
+        &[],
+        b"\xff\xfe\n\x80",
+        "\u{fffd}\u{fffd}",
+        "\u{fffd}\u{fffd}|\u{fffd}",
+    );
 }
 
 #[test]
 fn a_line_that_is_too_long() {
     let content = "12345678\n123456789\nok\n1234567890123";
-    check(&short("truncate"), content, "12345678|12345678|ok|12345678", "12345678|12345678|ok|12345678");
+    check(
+        &short("truncate"),
+        content,
+        "12345678|12345678|ok|12345678",
+        "12345678|12345678|ok|12345678",
+    );
     check(&short("skip"), content, "12345678|ok", "12345678|ok");
     let mut rig = Rig::new("*.log", &short("skip"));
     rig.write("a.log", content);
     rig.values();
     assert_eq!(rig.refused.len(), 2);
-    assert!(rig.refused[0].contains("a.log at byte 9: cannot take a record: it is longer than `max_line`, 8 bytes"), "{}", rig.refused[0]);
+    assert!(
+        rig.refused[0].contains(
+            "a.log at byte 9: cannot take a record: it is longer than `max_line`, 8 bytes"
+        ),
+        "{}",
+        rig.refused[0]
+    );
 
     let mut rig = Rig::new("*.log", &short("fail"));
     rig.write("a.log", content);
@@ -86,9 +102,15 @@ fn a_line_of_100_mb_costs_no_memory() {
         }
         rig.append("a.log", "\nafter\n");
         let values = rig.values();
-        assert_eq!(values.iter().map(String::len).collect::<Vec<_>>(), [6, 1 << 20, 5]);
+        assert_eq!(
+            values.iter().map(String::len).collect::<Vec<_>>(),
+            [6, 1 << 20, 5]
+        );
         let most = rig.follower().buffer_bytes();
-        assert!(most <= (1 << 20) + 2 * super::super::turn::CHUNK_BYTES, "{most}");
+        assert!(
+            most <= (1 << 20) + 2 * super::super::turn::CHUNK_BYTES,
+            "{most}"
+        );
     }
 }
 
@@ -98,7 +120,11 @@ fn a_line_that_a_drain_took_as_it_was() {
     rig.drain = true;
     rig.write("a.log", "one\ntwo");
     assert_eq!(rig.values(), ["one", "two"]);
-    for (more, expected) in [("\n", &[][..]), ("three\nfo", &["three", "fo"]), ("ur\n", &["ur"])] {
+    for (more, expected) in [
+        ("\n", &[][..]),
+        ("three\nfo", &["three", "fo"]),
+        ("ur\n", &["ur"]),
+    ] {
         rig.records.clear();
         rig.kill();
         rig.append("a.log", more);
@@ -109,7 +135,12 @@ fn a_line_that_a_drain_took_as_it_was() {
 #[test]
 fn lines_that_begin_a_record() {
     let stamps = joined("start", "^[0-9]");
-    check(&stamps, "1 a\n b\n c\n2 d\n3 e\n", "1 a\n b\n c|2 d", "1 a\n b\n c|2 d|3 e");
+    check(
+        &stamps,
+        "1 a\n b\n c\n2 d\n3 e\n",
+        "1 a\n b\n c|2 d",
+        "1 a\n b\n c|2 d|3 e",
+    );
     check(&stamps, "x\ny\n1 a\n b", "x\ny", "x\ny|1 a\n b");
     check(&stamps, "1 a\n2 b", "", "1 a|2 b");
     check(&stamps, "", "", "");
@@ -130,7 +161,12 @@ fn joined_lines_that_are_too_long() {
     let drained = "1 a\n bcd|2 b\n c|3 abcdef|4";
     check(&options, content, "1 a\n bcd|2 b\n c|3 abcdef", drained);
     // A long line that begins a record ends the one before, although its own end is not there.
-    check(&options, "1 a\n2 abcdefghij", "1 a|2 abcdef", "1 a|2 abcdef");
+    check(
+        &options,
+        "1 a\n2 abcdefghij",
+        "1 a|2 abcdef",
+        "1 a|2 abcdef",
+    );
 }
 
 #[test]
@@ -139,7 +175,10 @@ fn a_joined_record_is_complete_when_nothing_comes_for_a_while() {
     rig.write("a.log", "1 a\n b\n c");
     assert!(rig.values().is_empty());
     let due = rig.follower().deadline_ms().unwrap();
-    assert!((1..=1000).contains(&(due - rig.now_ms())), "the default timeout is 1 s");
+    assert!(
+        (1..=1000).contains(&(due - rig.now_ms())),
+        "the default timeout is 1 s"
+    );
     rig.later_ms = 1500;
     assert_eq!(rig.values(), ["1 a\n b"], "the unfinished line waits");
     rig.append("a.log", "\n2 d\n");
@@ -166,7 +205,11 @@ fn whole_files() {
     rig.append("a.log", "\nthree");
     rig.values();
     rig.later_ms = 5000;
-    assert_eq!(rig.values(), ["one\ntwo", "one\ntwo\nthree"], "a changed file is a new record");
+    assert_eq!(
+        rig.values(),
+        ["one\ntwo", "one\ntwo\nthree"],
+        "a changed file is a new record"
+    );
     rig.kill();
     rig.later_ms = 9000;
     assert_eq!(rig.values().len(), 2);

@@ -53,14 +53,23 @@ impl History {
             late: None,
         });
         let logs = logs.collect();
-        let banner = dice.one_in(3).then(|| format!("# {}", "banner ".repeat(700)));
-        Self { rig, dice, logs, written: Vec::new(), banner, story: Vec::new() }
+        let banner = dice
+            .one_in(3)
+            .then(|| format!("# {}", "banner ".repeat(700)));
+        Self {
+            rig,
+            dice,
+            logs,
+            written: Vec::new(),
+            banner,
+            story: Vec::new(),
+        }
     }
 
     fn run(&mut self, steps: usize) {
         for _ in 0..steps {
             let log = self.dice.below(self.logs.len());
-            match self.dice.below(20) {
+            match self.dice.below(21) {
                 0..=5 => self.write(log),
                 6..=8 => self.read(),
                 9 => self.commit(),
@@ -69,6 +78,7 @@ impl History {
                 14 | 15 => self.copytruncate(log),
                 16 | 17 => self.compress(log),
                 18 => self.rewrite(log),
+                19 => self.go_away(log),
                 _ => self.write_late(log),
             }
         }
@@ -87,7 +97,7 @@ impl History {
     }
 
     fn tell(&mut self, what: impl Into<String>) {
-        self.story.push(what.into()); eprintln!("{}", self.story.last().unwrap());
+        self.story.push(what.into());
     }
 
     /// The next line of `content` of `log`, which is then part of the oracle.
@@ -111,7 +121,11 @@ impl History {
                 self.logs[log].lines.len() - 1
             }
         };
-        if self.path(name).metadata().map_or(0, |metadata| metadata.len()) == 0
+        if self
+            .path(name)
+            .metadata()
+            .map_or(0, |metadata| metadata.len())
+            == 0
             && let Some(banner) = &self.banner
         {
             bytes = format!("{banner}\n");
@@ -141,7 +155,8 @@ impl History {
 
     /// A writer that still has the file open which was renamed.
     fn write_late(&mut self, log: usize) {
-        let (Some(content), Some(name)) = (self.logs[log].late, self.logs[log].rotated.first()) else {
+        let (Some(content), Some(name)) = (self.logs[log].late, self.logs[log].rotated.first())
+        else {
             return;
         };
         let name = name.clone();
@@ -208,7 +223,9 @@ impl History {
     }
 
     fn rename(&mut self, log: usize) {
-        let Some(content) = self.logs[log].live else { return };
+        let Some(content) = self.logs[log].live else {
+            return;
+        };
         self.finish_line(log);
         self.shift(log);
         let (name, rotated) = (self.logs[log].name, format!("{}.1", self.logs[log].name));
@@ -237,7 +254,8 @@ impl History {
         if known && self.dice.one_in(2) {
             self.rig.catch_up();
             self.tell(format!("half a copy of {name}"));
-            self.rig.write(&copy, &bytes[..self.dice.below(bytes.len() + 1)]);
+            self.rig
+                .write(&copy, &bytes[..self.dice.below(bytes.len() + 1)]);
             self.rig.catch_up();
             self.rig.write(&copy, &bytes);
             self.rig.catch_up();
@@ -254,7 +272,9 @@ impl History {
         let plain: Vec<usize> = (0..self.logs[log].rotated.len())
             .filter(|at| !self.logs[log].rotated[*at].ends_with(".gz"))
             .collect();
-        let Some(&at) = plain.get(self.dice.below(plain.len().max(1))) else { return };
+        let Some(&at) = plain.get(self.dice.below(plain.len().max(1))) else {
+            return;
+        };
         if at == 0 {
             self.logs[log].late = None;
         }
@@ -297,6 +317,25 @@ impl History {
         }
     }
 
+    /// The live file is out of sight for a while.
+    fn go_away(&mut self, log: usize) {
+        if self.logs[log].live.is_none() {
+            return;
+        }
+        let name = self.logs[log].name;
+        self.rig.rename(name, "away");
+        self.tell(format!("move {name} away"));
+        if self.dice.one_in(2) {
+            self.read();
+        }
+        if self.dice.one_in(2) {
+            self.kill();
+        }
+        self.read();
+        self.rig.rename("away", name);
+        self.tell("and back");
+    }
+
     /// What is wrong, if anything is.
     fn verdict(&self) -> Option<String> {
         let mut expected: BTreeMap<&str, i64> = BTreeMap::new();
@@ -307,7 +346,9 @@ impl History {
         for (_, value) in &self.rig.records {
             let line = std::str::from_utf8(value).unwrap();
             *expected.entry(line).or_default() -= 1;
-            let mut numbers = line.split(' ').filter_map(|word| word.parse::<usize>().ok());
+            let mut numbers = line
+                .split(' ')
+                .filter_map(|word| word.parse::<usize>().ok());
             if let (Some(log), Some(content), Some(number)) =
                 (numbers.next(), numbers.next(), numbers.next())
                 && let Some(before) = last.insert((log, content), number)
@@ -334,7 +375,11 @@ fn every_line_exactly_once_whatever_rotation_does() {
         history.run(40);
         if let Some(wrong) = history.verdict() {
             history.rig.show();
-            panic!("TOWPATH_SEED={} TOWPATH_HISTORIES=1: {wrong}\n{}", seed + number, history.story.join("\n"));
+            panic!(
+                "TOWPATH_SEED={} TOWPATH_HISTORIES=1: {wrong}\n{}",
+                seed + number,
+                history.story.join("\n")
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the source, most of them on the bare [`Follower`], stepped by hand.
 
+mod disposal;
 mod follow;
 mod framing;
 mod histories;
@@ -67,8 +68,11 @@ impl Rig {
     }
 
     pub fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let mut file =
-            std::fs::OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.path(name))
+            .unwrap();
         file.write_all(bytes.as_ref()).unwrap();
     }
 
@@ -143,7 +147,12 @@ impl Rig {
     pub fn take(&mut self, batch: SourceBatch) {
         self.state.apply(&batch.state);
         self.acked += 1;
-        self.refused.extend(batch.refused.iter().map(|refused| refused.error.to_string()));
+        self.refused.extend(
+            batch
+                .refused
+                .iter()
+                .map(|refused| refused.error.to_string()),
+        );
         for part in &batch.parts {
             for record in part.batch.records() {
                 let value = record.unwrap().value.unwrap().to_vec();
@@ -176,13 +185,25 @@ impl Rig {
     pub fn values(&mut self) -> Vec<String> {
         self.catch_up();
         self.commit_all();
-        self.records.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+        self.records
+            .iter()
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+            .collect()
     }
 
     /// The file names of the records' origins.
     pub fn origins(&self) -> Vec<String> {
-        let name = |origin: &String| Path::new(origin).file_name().unwrap().to_string_lossy().into_owned();
-        self.records.iter().map(|(origin, _)| name(origin)).collect()
+        let name = |origin: &String| {
+            Path::new(origin)
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        };
+        self.records
+            .iter()
+            .map(|(origin, _)| name(origin))
+            .collect()
     }
 
     pub fn dispose(&mut self) {
@@ -198,19 +219,35 @@ impl Rig {
             use std::os::unix::fs::MetadataExt;
             let entry = entry.unwrap();
             let metadata = entry.metadata().unwrap();
-            println!("{:?}: inode {} size {}", entry.file_name(), metadata.ino(), metadata.len());
+            println!(
+                "{:?}: inode {} size {}",
+                entry.file_name(),
+                metadata.ino(),
+                metadata.len()
+            );
         }
         let follower = self.follower();
         for (id, cursor) in &follower.cursors {
-            println!("cursor {id}: failed {} queued {} {:?}", cursor.failed, cursor.queued, cursor.saved);
+            println!(
+                "cursor {id}: failed {} queued {} {:?}",
+                cursor.failed, cursor.queued, cursor.saved
+            );
         }
         println!("held: {:?}", follower.held);
-        println!("problems: {:?} {:?}", self.health.problems(), self.health.history());
+        println!(
+            "problems: {:?} {:?}",
+            self.health.problems(),
+            self.health.history()
+        );
     }
 
     /// How many files have state.
     pub fn states(&self) -> usize {
-        self.state.entries().keys().filter(|key| key.starts_with(b"file/")).count()
+        self.state
+            .entries()
+            .keys()
+            .filter(|key| key.starts_with(b"file/"))
+            .count()
     }
 }
 
@@ -220,9 +257,18 @@ pub fn text(text: &str) -> Node {
 
 pub fn map(entries: &[(&str, Node)]) -> Node {
     let entry = |(name, node): &(&str, Node)| {
-        (Key { name: (*name).to_owned(), span: Span::NONE }, node.clone())
+        (
+            Key {
+                name: (*name).to_owned(),
+                span: Span::NONE,
+            },
+            node.clone(),
+        )
     };
-    Node::new(Span::NONE, NodeValue::Map(entries.iter().map(entry).collect()))
+    Node::new(
+        Span::NONE,
+        NodeValue::Map(entries.iter().map(entry).collect()),
+    )
 }
 
 pub fn parse(options: &[(&str, Node)]) -> Arc<FileSourceOptions> {
@@ -281,7 +327,9 @@ impl Dice {
 
 /// A fresh seed, or the one of `TOWPATH_SEED`; printed, so that a failure can be replayed.
 pub fn seed() -> u64 {
-    let seed = std::env::var("TOWPATH_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("TOWPATH_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| super::now_ms() as u64 % 1_000_000_007);
     println!("TOWPATH_SEED={seed}");
     seed

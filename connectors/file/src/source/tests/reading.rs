@@ -5,10 +5,12 @@ use towpath_sdk::testing::text as text_decoder;
 use towpath_sdk::{OnError, StateChange};
 
 use super::super::saved::{LineState, Saved};
-use super::{Rig, counted, gzip, map, text};
+use super::{Rig, counted, gzip, text};
 
 fn lines(name: &str, count: usize) -> String {
-    (0..count).map(|number| format!("{name} {number} {}\n", "x".repeat(150))).collect()
+    (0..count)
+        .map(|number| format!("{name} {number} {}\n", "x".repeat(150)))
+        .collect()
 }
 
 #[test]
@@ -35,7 +37,14 @@ fn resumes_at_every_batch() {
         }
         assert!(batches > 5, "{batches}");
         let values = rig.values();
-        assert!(values.iter().map(String::as_str).eq(expected.iter().copied()), "{}", values.len());
+        assert!(
+            values
+                .iter()
+                .map(String::as_str)
+                .eq(expected.iter().copied()),
+            "{}",
+            values.len()
+        );
     }
 }
 
@@ -46,12 +55,26 @@ fn batches_are_of_about_a_mebibyte() {
     rig.write("b.log", "\n".repeat(500_000));
     rig.scan();
     let mut sizes = Vec::new();
-    while let Some(batch) = { let now = rig.now_ms(); rig.follower().next_batch(now).unwrap() } {
-        sizes.push(batch.parts.iter().map(|part| part.batch.as_bytes().len()).sum::<usize>());
+    while let Some(batch) = {
+        let now = rig.now_ms();
+        rig.follower().next_batch(now).unwrap()
+    } {
+        sizes.push(
+            batch
+                .parts
+                .iter()
+                .map(|part| part.batch.as_bytes().len())
+                .sum::<usize>(),
+        );
     }
     let last = sizes.pop().unwrap();
     assert!(last <= 1 << 20);
-    assert!(sizes.iter().all(|size| (600 << 10..=1 << 20).contains(size)), "{sizes:?}");
+    assert!(
+        sizes
+            .iter()
+            .all(|size| (600 << 10..=1 << 20).contains(size)),
+        "{sizes:?}"
+    );
 }
 
 #[test]
@@ -59,7 +82,10 @@ fn many_files_share_batches() {
     let mut rig = Rig::new("**", &[]);
     for number in 0..3000 {
         std::fs::create_dir_all(rig.path(&format!("{}", number % 7))).unwrap();
-        rig.write(&format!("{}/file-{number}", number % 7), format!("line of {number}\n"));
+        rig.write(
+            &format!("{}/file-{number}", number % 7),
+            format!("line of {number}\n"),
+        );
     }
     rig.scan();
     let mut batches = 0;
@@ -80,7 +106,10 @@ fn where_to_begin() {
         let mut rig = Rig::new("*.log*", &[("start", text(start))]);
         rig.write("old.log", "old\nhalf");
         let past = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
-        std::fs::File::open(rig.path("old.log")).unwrap().set_modified(past).unwrap();
+        std::fs::File::open(rig.path("old.log"))
+            .unwrap()
+            .set_modified(past)
+            .unwrap();
         rig.write("packed.log.gz", gzip(b"packed\n"));
         rig.write("new.log", "new\n");
         rig.values();
@@ -95,7 +124,10 @@ fn where_to_begin() {
     check("latest", &["half whole", "later"]);
     check("1h", &["half whole", "later", "new", "packed"]);
     check("2100-01-01T00:00:00Z", &["half whole", "later"]);
-    check("1990-01-01T00:00:00Z", &["half whole", "later", "new", "old", "packed"]);
+    check(
+        "1990-01-01T00:00:00Z",
+        &["half whole", "later", "new", "old", "packed"],
+    );
 }
 
 #[test]
@@ -110,7 +142,10 @@ fn latest_holds_from_the_first_start_even_without_files() {
 #[test]
 fn headers_tell_where_a_record_comes_from() {
     let names = ["path", "position", "host"].map(text).to_vec();
-    let mut rig = Rig::new("*.log", &[("headers", Node::new(Span::NONE, NodeValue::List(names)))]);
+    let mut rig = Rig::new(
+        "*.log",
+        &[("headers", Node::new(Span::NONE, NodeValue::List(names)))],
+    );
     rig.write("a.log", "one\ntwo\n");
     rig.scan();
     let now = rig.now_ms();
@@ -121,7 +156,11 @@ fn headers_tell_where_a_record_comes_from() {
         .iter()
         .map(|header| header.unwrap())
         .map(|header| (header.key, header.value.unwrap()))
-        .map(|(key, value)| [key, value].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).into())
+        .map(|(key, value)| {
+            [key, value]
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+                .into()
+        })
         .collect();
     let path = rig.path("a.log").to_string_lossy().into_owned();
     assert_eq!(headers[0], ("path".to_owned(), path.clone()));
@@ -136,13 +175,29 @@ fn what_is_no_regular_file_is_left_alone() {
     rig.write("a.log", "one\n");
     std::fs::create_dir(rig.path("folder")).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
-    rustix::fs::mknodat(rustix::fs::CWD, rig.path("fifo"), fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        rig.path("fifo"),
+        fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
     std::os::unix::fs::symlink(rig.path("a.log"), rig.path("link")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", rig.path("zero")).unwrap();
-    assert_eq!(rig.values(), ["one"], "a link to a file that is read anyway is the same file");
+    assert_eq!(
+        rig.values(),
+        ["one"],
+        "a link to a file that is read anyway is the same file"
+    );
     let problems = rig.health.problems();
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems.values().all(|problem| problem.contains("not a regular file")), "{problems:?}");
+    assert!(
+        problems
+            .values()
+            .all(|problem| problem.contains("not a regular file")),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -159,7 +214,10 @@ fn a_broken_file_stops_only_itself() {
     rig.drain = true;
     assert!(rig.values().contains(&"one".to_owned()));
     let error = rig.follower().failure().unwrap().to_string();
-    assert!(error.contains("2 files") && error.contains("broken.gz"), "{error}");
+    assert!(
+        error.contains("2 files") && error.contains("broken.gz"),
+        "{error}"
+    );
 
     // Mended, the rest of it is read.
     rig.kill();
@@ -167,8 +225,17 @@ fn a_broken_file_stops_only_itself() {
     rig.write("cut.gz", &packed);
     let values = rig.values();
     assert!(rig.follower().failure().is_none());
-    let cut = counted(rig.records.iter().filter(|(origin, _)| origin.ends_with("cut.gz")));
-    assert_eq!((cut.len(), cut.values().max()), (3000, Some(&1)), "{}", values.len());
+    let cut = counted(
+        rig.records
+            .iter()
+            .filter(|(origin, _)| origin.ends_with("cut.gz")),
+    );
+    assert_eq!(
+        (cut.len(), cut.values().max()),
+        (3000, Some(&1)),
+        "{}",
+        values.len()
+    );
 }
 
 #[test]
@@ -214,85 +281,21 @@ fn bad_records_go_to_on_error() {
     rig.scan();
     assert!(rig.read().unwrap());
     let error = rig.read().unwrap_err().to_string();
-    assert!(error.contains("a.log at byte 4") && error.contains("poison"), "{error}");
+    assert!(
+        error.contains("a.log at byte 4") && error.contains("poison"),
+        "{error}"
+    );
     rig.commit_all();
     assert_eq!(rig.records.len(), 1);
 
     let mut context = rig.context();
     context.on_error = OnError::Skip;
     context.new_decoder = text_decoder();
-    let (mut follower, _) =
-        super::Follower::open(rig.options(), &context, rig.now_ms()).unwrap();
+    let (mut follower, _) = super::Follower::open(rig.options(), &context, rig.now_ms()).unwrap();
     let batch = follower.next_batch(rig.now_ms()).unwrap().unwrap();
     assert_eq!(batch.refused.len(), 1);
     assert_eq!(&batch.refused[0].payload[..], b"\0poison");
     assert_eq!(batch.parts[0].batch.len(), 1);
-}
-
-#[test]
-fn read_files_are_deleted_or_moved_when_that_is_durable() {
-    let move_to = |rig: &Rig| map(&[("move", text(&rig.path("done").to_string_lossy()))]);
-    for drain in [true, false] {
-        for moves in [false, true] {
-            let first = Rig::new("*", &[]);
-            let after = if moves { move_to(&first) } else { text("delete") };
-            let mut rig = Rig::new("**", &[("after", after)]);
-            rig.drain = drain;
-            rig.write("a.log", "one\n");
-            rig.write("half.log", "two\nthr");
-            rig.write("empty.log", "");
-            rig.catch_up();
-            rig.later_ms = 61_000;
-            rig.dispose();
-            assert!(rig.exists("a.log"), "it is not durable yet");
-            rig.commit_all();
-            rig.later_ms = if drain { 0 } else { 50_000 };
-            rig.dispose();
-            assert_eq!(rig.exists("a.log"), !drain, "somebody may still write");
-            // A kill between durable and deleted.
-            rig.kill();
-            rig.later_ms = 61_000;
-            rig.catch_up();
-            rig.dispose();
-            assert!(!rig.exists("a.log"));
-            assert_eq!(rig.exists("half.log"), !drain, "it was not read to its end");
-            assert!(rig.exists("empty.log"));
-            assert_eq!(rig.states(), usize::from(!drain));
-            assert_eq!(first.path("done").join("a.log").exists(), moves);
-            rig.write("a.log", "again\n");
-            rig.kill();
-            assert!(rig.values().contains(&"again".to_owned()));
-        }
-    }
-}
-
-#[test]
-fn a_file_that_changed_is_not_deleted() {
-    let mut rig = Rig::new("*", &[("after", text("delete"))]);
-    rig.drain = true;
-    rig.write("a.log", "one\n");
-    rig.values();
-    rig.append("a.log", "two\n");
-    rig.dispose();
-    assert!(rig.exists("a.log"));
-    rig.kill();
-    assert_eq!(rig.values(), ["one", "two"]);
-    rig.dispose();
-    assert!(!rig.exists("a.log"));
-}
-
-#[test]
-fn what_is_gone_is_forgotten_in_time() {
-    let mut rig = Rig::new("*", &[]);
-    rig.write("a.log", "one\n");
-    rig.values();
-    rig.delete("a.log");
-    rig.values();
-    assert_eq!(rig.states(), 1, "it may come back compressed");
-    rig.later_ms = 25 * 3_600_000;
-    rig.values();
-    rig.values();
-    assert_eq!(rig.states(), 0);
 }
 
 #[test]
@@ -311,7 +314,9 @@ fn a_state_that_makes_no_sense_is_an_error() {
     other[0] = 2;
     rig.state.apply(&[StateChange::put(key, other)]);
     let opened = super::Follower::open(rig.options(), &rig.context(), rig.now_ms());
-    let Err(error) = opened else { panic!("it was taken") };
+    let Err(error) = opened else {
+        panic!("it was taken")
+    };
     assert!(error.to_string().contains("file/0/"), "{error}");
 }
 
@@ -320,10 +325,23 @@ fn tasks_share_files_and_keep_rotated_ones_together() {
     use super::super::cursor::task_of;
     use std::path::Path;
     for base in ["app.log", "web.log", "deep/er.log"] {
-        let names = ["", ".1", ".2.gz", "-20260101", "-20260101.gz", ".2026-01-01_00:00.zst"];
+        let names = [
+            "",
+            ".1",
+            ".2.gz",
+            "-20260101",
+            "-20260101.gz",
+            ".2026-01-01_00:00.zst",
+        ];
         let tasks = names.map(|ending| task_of(Path::new(&format!("logs/{base}{ending}")), 5));
-        assert!(tasks.iter().all(|task| *task == tasks[0]), "{base}: {tasks:?}");
+        assert!(
+            tasks.iter().all(|task| *task == tasks[0]),
+            "{base}: {tasks:?}"
+        );
     }
     let tasks = counted((0..80).map(|at| task_of(Path::new(&format!("logs/in-{at}.log")), 4)));
-    assert!(tasks.len() == 4 && tasks.values().all(|count| (5..40).contains(count)), "{tasks:?}");
+    assert!(
+        tasks.len() == 4 && tasks.values().all(|count| (5..40).contains(count)),
+        "{tasks:?}"
+    );
 }

@@ -1,0 +1,160 @@
+//! What changes while there are positions to lose: names, patterns, beginnings, configurations.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use towpath_pipeline::{ProcessEnvironment, load_worker_config};
+use towpath_sdk::Error;
+
+use super::{DEADLINE, ONE_TO_ONE, Scene};
+use crate::health::TaskHealth;
+use crate::retry::Backoff;
+use crate::status::TaskState;
+use crate::supervisor::{Ended, Signal, Stop, TaskContext, supervise};
+use crate::{Worker, WorkerOptions};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_renamed_while_it_runs_repeats_nothing() {
+    let scene = Scene::new();
+    // What is stopped before it leaves it time to go on under its old name.
+    let yaml = "
+sources:
+  aside: { type: numbers, topic: u, count: 1, close_ms: 200 }
+  in: { type: numbers, topic: t, count: 1000000, retry: { first: 1ms } }
+sinks:
+  out: { type: memory, topics: t }
+";
+    let worker = scene.start(yaml, false).await;
+    scene.world.delivered(1).await;
+    let renamed = yaml
+        .replace("  aside", "  besides")
+        .replace("  in: {", "  other: { formerly: p.in,");
+    let renamed = renamed.replace("besides: {", "besides: { formerly: p.aside,");
+    worker
+        .apply(&scene.load(&renamed))
+        .await
+        .expect("it applies");
+    scene.world.delivered(1_000_000).await;
+    worker.stop(DEADLINE).await;
+    scene.world.assert_delivered(1_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_a_connector_that_runs_is_not_taken_over() {
+    let scene = Scene::new();
+    assert_eq!(scene.drain(ONE_TO_ONE).await, Vec::<String>::new());
+    let copies = [
+        "  in: { type: numbers, topic: t, count: 10000 }\n  copy: { formerly: p.in,",
+        "  copy: { formerly: p.in, type: numbers, topic: t, count: 10000 }\n  more: { formerly: p.in,",
+    ];
+    for copy in copies {
+        let text = scene.refused(&ONE_TO_ONE.replace("  in: {", copy)).await;
+        assert!(text.contains("formerly: p.in"), "{text}");
+    }
+    // A slip in the name is no reason to begin anew either.
+    let slip = ONE_TO_ONE.replace("  in: {", "  renamed: { formerly: p.inn,");
+    let text = scene.refused(&slip).await;
+    assert!(text.contains("formerly: p.in`"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_found_by_a_pattern_are_pinned() {
+    let scene = Scene::new();
+    let yaml = "
+sources:
+  in: { type: numbers, topic: 'made-{source}', count: 500 }
+sinks:
+  out: { type: memory, topics: /made-.*/ }
+";
+    assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
+    let known = scene.log.registrations();
+    let sink = known
+        .iter()
+        .find(|known| known.registration.name == "p.out");
+    assert_eq!(
+        sink.expect("it is registered").registration.topics,
+        ["made-numbers"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beginning_at_the_end_of_an_empty_topic_stays_there() {
+    let scene = Scene::new();
+    let sink = "
+topics: { t: {} }
+sinks: { out: { type: memory, topics: t, start: latest } }
+";
+    let worker = scene.start(sink, false).await;
+    scene.until(&worker, "p.out", TaskState::Running).await;
+    worker.stop(DEADLINE).await;
+    let source = "sources: { in: { type: numbers, topic: t, count: 500 } }";
+    assert_eq!(scene.drain(source).await, Vec::<String>::new());
+    assert_eq!(scene.drain(sink).await, Vec::<String>::new());
+    scene.world.assert_delivered(500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_takes_no_changes() {
+    let scene = Scene::new();
+    let worker = scene
+        .start(&ONE_TO_ONE.replace("10000", "1000000"), true)
+        .await;
+    let changed = scene.load(&ONE_TO_ONE.replace("10000", "1000001"));
+    let refused = worker.apply(&changed).await.expect_err("it is refused");
+    assert!(refused.to_string().contains("drain"), "{refused}");
+    let outcome = tokio::time::timeout(DEADLINE, worker.finished())
+        .await
+        .expect("an end");
+    assert_eq!(outcome.failed, Vec::<String>::new());
+    scene.world.assert_delivered(1_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_far_apart_are_no_row_of_failures() {
+    let longest = Duration::from_millis(40);
+    let backoff = Backoff {
+        first: Duration::from_millis(1),
+        max: longest,
+        limit: Some(2 * longest),
+    };
+    let health = Arc::new(TaskHealth::new("p.c", 0, TaskState::Starting));
+    let context = TaskContext {
+        connector: "p.c".into(),
+        task: 0,
+        tasks: 1,
+        drain: false,
+        health: health.clone(),
+        stats: Arc::default(),
+    };
+    let lives = Arc::new(AtomicU32::new(0));
+    let signals = watch::Sender::new(Signal::Run);
+    let life = move |context: TaskContext, _: Stop| {
+        let lives = lives.clone();
+        async move {
+            if lives.fetch_add(1, SeqCst) == 3 {
+                return Ok(Ended::Done);
+            }
+            context.health.set(TaskState::Running, None);
+            tokio::time::sleep(2 * longest).await;
+            Err(Error::transient("go on", "").because("told to fail"))
+        }
+    };
+    supervise(context, backoff, Stop::new(signals.subscribe()), life).await;
+    assert_eq!(health.state(), TaskState::Done);
+}
+
+impl Scene {
+    /// Why a drain is refused.
+    async fn refused(&self, yaml: &str) -> String {
+        let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
+        let options = WorkerOptions {
+            drain: true,
+            fresh: false,
+            config,
+        };
+        let started = Worker::start(self.log.clone(), &self.load(yaml), options).await;
+        started.err().expect("it is refused").to_string()
+    }
+}
