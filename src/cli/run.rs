@@ -232,12 +232,27 @@ impl Run<'_> {
                 outcome = &mut finished => return End::Finished(outcome),
                 asked = signals.next() => match asked {
                     Asked::Stop => return End::Asked,
-                    Asked::Reload => self.reload(worker).await,
+                    Asked::Reload => if self.is_stopped_reloading(worker, signals).await {
+                        return End::Asked;
+                    },
                 },
-                () = change(watch.as_deref_mut()) => self.reload(worker).await,
+                () = change(watch.as_deref_mut()) => {
+                    if self.is_stopped_reloading(worker, signals).await {
+                        return End::Asked;
+                    }
+                }
                 () = reached(limit) => return End::TimedOut,
                 _ = ticks.tick(), if self.screen.is_shown() => self.screen.show(&worker.status()),
             }
+        }
+    }
+
+    /// Takes over changed pipelines, which may have to wait for connectors that do not stop; true
+    /// when a signal to stop came before that was done.
+    async fn is_stopped_reloading(&self, worker: &Worker, signals: &mut Signals) -> bool {
+        tokio::select! {
+            () = self.reload(worker) => false,
+            () = signals.stop() => true,
         }
     }
 

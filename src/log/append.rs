@@ -11,9 +11,9 @@ use std::sync::Arc;
 use crate::commits::{self, CommitFile};
 use crate::entry::{self, Entry};
 use crate::frame::{self, BLOCK_BYTES, FrameHeader};
-use crate::round::{Record, Reply, Request, Round, SetFrom};
+use crate::round::{Answer, Record, Reply, Request, Round, SetFrom};
 use crate::segment::SegmentFile;
-use crate::set::{AppendSet, Committed, Done, TopicBatch};
+use crate::set::{AppendSet, Committed, TopicBatch};
 use crate::shared::Shared;
 use crate::state::{Partition, State};
 use crate::topic::PartitionKey;
@@ -152,7 +152,7 @@ impl Appender {
         self.shared.failure().map_or(Ok(()), Err)
     }
 
-    fn reply(&mut self, done: Done, result: Result<Committed, LogError>, until: ReadTo) {
+    fn reply(&mut self, done: Answer, result: Result<Committed, LogError>, until: ReadTo) {
         self.round.replies.push(Reply {
             done,
             result,
@@ -206,8 +206,8 @@ impl Appender {
                 Ok(writer.opened)
             }
             _ => Err(LogError::fenced(format!(
-                "an earlier set of task {task} of {owner} was refused: open the writer again and \
-                 go on from the stored state"
+                "an earlier set of task {task} of {owner} was refused, or {owner} was renamed or \
+                 forgotten: open the writer again and go on from the stored state"
             ))),
         }
     }
@@ -472,6 +472,13 @@ impl Appender {
                         .insert((Arc::from(owner.as_str()), *task), writer);
                 }
                 Entry::TopicDeleted { topic } => self.tails.retain(|key, _| key.topic != *topic),
+                Entry::Forgotten { name } => {
+                    let owned = self.state.owned_alone(name);
+                    self.writers.retain(|(owner, _), _| {
+                        **owner != **name && !owned.iter().any(|o| **o == **owner)
+                    });
+                }
+                Entry::Renamed { old, .. } => self.writers.retain(|(owner, _), _| **owner != **old),
                 _ => {}
             }
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::LogError;
 use crate::entry::Entry;
+use crate::registration::RegistrationInfo;
 use crate::round::Change;
 use crate::storage::Storage;
 use crate::topic::TopicConfig;
@@ -104,6 +105,19 @@ pub(crate) fn rename(old: &str, new: &str) -> Change {
         if old == new || known(&new) {
             return Err(LogError::invalid(format!(
                 "{old} cannot become {new}, which has state of its own: forget that first"
+            )));
+        }
+        let shares = |info: &&RegistrationInfo| {
+            info.registration.name != old && info.registration.group.as_ref() == Some(&old)
+        };
+        let is_own = |info: &RegistrationInfo| info.registration.group.is_none();
+        if state.registrations.get(&old).is_some_and(is_own)
+            && let Some(other) = state.registrations.values().find(shares)
+        {
+            return Err(LogError::invalid(format!(
+                "{old} cannot become {new}: {} names {old} as its group; give both the same \
+                 `group` first",
+                other.registration.name
             )));
         }
         Ok(vec![Entry::Renamed { old, new }])

@@ -189,12 +189,12 @@ impl Committer {
     fn answer(&mut self, replies: Vec<Reply>, is_durable: bool) {
         if is_durable {
             for reply in self.waiting.drain(..) {
-                (reply.done)(reply.result);
+                reply.done.give(reply.result);
             }
         }
         for reply in replies {
             if is_durable || reply.until == ReadTo::Committed || reply.result.is_err() {
-                (reply.done)(reply.result);
+                reply.done.give(reply.result);
             } else {
                 self.waiting.push(reply);
             }
@@ -205,7 +205,7 @@ impl Committer {
         let replies = rounds.into_iter().flat_map(|round| round.replies);
         for reply in self.waiting.drain(..).chain(replies) {
             let result: Result<Committed, _> = reply.result.and_then(|_| Err(failure.clone()));
-            (reply.done)(result);
+            reply.done.give(result);
         }
         self.shared.wake();
     }

@@ -161,6 +161,14 @@ pub(crate) fn write_snapshot(
     header: &FrameHeader,
     body: &[u8],
 ) -> Result<(), LogError> {
+    if frame::size_bytes(body.len()) > frame::FRAME_BYTES_MAX {
+        return Err(LogError::invalid(format!(
+            "{}: the state of the connectors takes {} bytes, more than a snapshot holds: let them \
+             keep less",
+            dir.display(),
+            body.len()
+        )));
+    }
     let (bytes, _) = frame::encode(header, body);
     write_named(
         storage,
@@ -249,7 +257,7 @@ fn write_named(
         .map_err(|error| fatal("sync", &temporary, error))?;
     storage
         .rename(&temporary, path)
-        .map_err(|error| fatal("rename", &temporary, error))?;
+        .map_err(|error| LogError::io("rename", &temporary, error))?;
     let dir = path.parent().unwrap_or(Path::new("."));
     storage
         .sync_dir(dir)

@@ -189,7 +189,8 @@ fn sector_checksum(log_id: Uuid, sequence: u64, index: usize, payload: &[u8]) ->
     salt[..16].copy_from_slice(log_id.as_bytes());
     salt[16..24].copy_from_slice(&sequence.to_le_bytes());
     salt[24..].copy_from_slice(&(index as u32).to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c(&salt), payload)
+    // Never 0: a sector that was written must not look like one that was not.
+    crc32c::crc32c_append(crc32c::crc32c(&salt), payload).max(1)
 }
 
 fn sector_is_right(sector: &[u8], log_id: Uuid, sequence: u64, index: usize) -> bool {

@@ -79,14 +79,14 @@ impl Open {
         self.uses += 1;
         self.files
             .insert((key, file.base), (Arc::clone(file), self.uses));
-        if self.files.len() > IDLE_HANDLES_MAX {
+        while self.files.len() > IDLE_HANDLES_MAX {
             let idle = self
                 .files
                 .iter()
                 .filter(|(_, (file, _))| Arc::strong_count(file) == 1);
-            if let Some(oldest) = idle.min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key) {
-                self.files.remove(&oldest);
-            }
+            let oldest = idle.min_by_key(|(_, (_, used))| *used).map(|(key, _)| *key);
+            let Some(oldest) = oldest else { return };
+            self.files.remove(&oldest);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::encoding::{Put, Take};
 use crate::segment::{SegmentFile, Walk};
 use crate::state::Segment;
 use crate::storage::Storage;
+use crate::topic::PartitionKey;
 
 /// Bytes of segment between two entries.
 const INTERVAL_BYTES: u64 = 64 << 10;
@@ -33,27 +34,30 @@ pub(crate) struct IndexEntry {
 /// The entry from which to walk to the first batch that may hold `offset` or a later one.
 pub(crate) fn locate_offset(
     storage: &dyn Storage,
+    key: PartitionKey,
     file: &SegmentFile,
     segment: &Segment,
     offset: u64,
 ) -> Result<IndexEntry, LogError> {
-    locate(storage, file, segment, |entry| entry.offset <= offset)
+    locate(storage, key, file, segment, |entry| entry.offset <= offset)
 }
 
 /// The entry from which to walk to the first batch with a timestamp of `timestamp_ms` or later.
 pub(crate) fn locate_time(
     storage: &dyn Storage,
+    key: PartitionKey,
     file: &SegmentFile,
     segment: &Segment,
     timestamp_ms: i64,
 ) -> Result<IndexEntry, LogError> {
-    locate(storage, file, segment, |entry| {
+    locate(storage, key, file, segment, |entry| {
         entry.timestamp_ms_before < timestamp_ms
     })
 }
 
 fn locate(
     storage: &dyn Storage,
+    key: PartitionKey,
     file: &SegmentFile,
     segment: &Segment,
     before: impl Fn(&IndexEntry) -> bool,
@@ -69,15 +73,17 @@ fn locate(
         .map_err(|_| LogError::failed("an index is poisoned"))?;
     let index = match slot.take() {
         Some(index) => slot.insert(index),
-        None => slot.insert(load(storage, file, segment).unwrap_or(Index {
+        None => slot.insert(load(storage, key, file, segment).unwrap_or(Index {
             entries: vec![],
             next: first,
         })),
     };
     if index.next.position < segment.length {
-        index.extend(file, segment.length)?;
-        if segment.sealed {
-            save(storage, file, segment, index);
+        // What cannot be walked is met again, and told, by whoever walks on from the entry; it must
+        // not hide what is before it.
+        let whole = index.extend(file, segment.length).is_ok();
+        if segment.sealed && whole {
+            save(storage, key, file, segment, index);
         }
     }
     let after = index.entries.partition_point(before);
@@ -104,9 +110,11 @@ impl Index {
         Ok(())
     }
 
-    fn encode(&self, segment: &Segment) -> Vec<u8> {
+    fn encode(&self, key: PartitionKey, segment: &Segment) -> Vec<u8> {
         let mut out = Vec::with_capacity(24 * self.entries.len() + 64);
         out.put_u32(MAGIC);
+        out.put_u32(key.topic);
+        out.put_u32(key.partition);
         out.put_u64(segment.base);
         out.put_u64(segment.length);
         for entry in self.entries.iter().chain([&self.next]) {
@@ -119,13 +127,15 @@ impl Index {
         out
     }
 
-    fn decode(bytes: Vec<u8>, segment: &Segment) -> Option<Self> {
+    fn decode(bytes: Vec<u8>, key: PartitionKey, segment: &Segment) -> Option<Self> {
         let (body, checksum) = bytes.split_last_chunk::<4>()?;
         if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
             return None;
         }
         let mut take = Take::new(bytes::Bytes::copy_from_slice(body));
         if take.u32().ok()? != MAGIC
+            || take.u32().ok()? != key.topic
+            || take.u32().ok()? != key.partition
             || take.u64().ok()? != segment.base
             || take.u64().ok()? != segment.length
         {
@@ -151,7 +161,12 @@ fn path(file: &SegmentFile) -> PathBuf {
     file.path.with_extension("index")
 }
 
-fn load(storage: &dyn Storage, file: &SegmentFile, segment: &Segment) -> Option<Index> {
+fn load(
+    storage: &dyn Storage,
+    key: PartitionKey,
+    file: &SegmentFile,
+    segment: &Segment,
+) -> Option<Index> {
     if !segment.sealed {
         return None;
     }
@@ -161,18 +176,24 @@ fn load(storage: &dyn Storage, file: &SegmentFile, segment: &Segment) -> Option<
         .filter(|&length| length < 64 << 20)?;
     let mut bytes = Vec::with_capacity(length);
     file.read_at(0, length, &mut bytes).ok()?;
-    Index::decode(bytes, segment)
+    Index::decode(bytes, key, segment)
 }
 
 /// Keeps the index in its file. It may fail: an index that was not kept is made anew next time.
-fn save(storage: &dyn Storage, file: &SegmentFile, segment: &Segment, index: &Index) {
+fn save(
+    storage: &dyn Storage,
+    key: PartitionKey,
+    file: &SegmentFile,
+    segment: &Segment,
+    index: &Index,
+) {
     let path = path(file);
     let kept = match storage.open(&path, true) {
         Ok(kept) => Ok(kept),
         Err(_) => storage.create(&path),
     };
     if let Ok(kept) = kept {
-        let bytes = index.encode(segment);
+        let bytes = index.encode(key, segment);
         let _ = kept.set_len(0).and_then(|()| kept.write_at(0, &[&bytes]));
     }
 }

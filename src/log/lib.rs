@@ -6,6 +6,7 @@
 //! time goes through [`Storage`] and [`Clock`].
 
 mod append;
+mod audit;
 mod change;
 mod commit;
 mod commits;

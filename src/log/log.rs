@@ -13,7 +13,7 @@ use crate::pipeline::{Pipeline, Threads};
 use crate::reader::Reader;
 use crate::recovery::{self, Opened, Recovery};
 use crate::registration::{GroupInfo, Registration, RegistrationInfo};
-use crate::round::{Change, Request};
+use crate::round::{Answer, Change, Request};
 use crate::segment::{Layout, Walk};
 use crate::set::Done;
 use crate::shared::{Shared, Wake};
@@ -33,7 +33,8 @@ pub(crate) struct Inner {
     pub shared: Arc<Shared>,
     /// None when the commit log is damaged: nothing can be written.
     pub pipeline: Option<Arc<dyn Pipeline>>,
-    lock: Mutex<Option<Box<dyn Lock>>>,
+    /// The stages hold it too, until they have ended.
+    lock: Mutex<Option<Arc<dyn Lock>>>,
     /// Held through changes that also make or remove files outside the stages.
     files: Mutex<()>,
 }
@@ -85,6 +86,7 @@ impl Log {
             &Arc<Shared>,
             crate::state::State,
             crate::append::CommitPoint,
+            &Arc<dyn Lock>,
         ) -> Result<Arc<dyn Pipeline>, LogError>,
     ) -> Result<(Log, Recovery), LogError> {
         let layout = Layout {
@@ -98,8 +100,9 @@ impl Log {
             lock,
             recovery,
         } = opened;
+        let lock: Arc<dyn Lock> = Arc::from(lock);
         let pipeline = point
-            .map(|point| pipeline(&shared, state, point))
+            .map(|point| pipeline(&shared, state, point, &lock))
             .transpose()?;
         let (lock, files) = (Mutex::new(Some(lock)), Mutex::new(()));
         Ok((
@@ -138,6 +141,8 @@ impl Log {
     /// another retention are applied to it; any other difference is an error.
     pub fn create_topic(&self, name: &str, config: &TopicConfig) -> Result<TopicInfo, LogError> {
         crate::topic::check_topic(name, config)?;
+        // Before a directory is made.
+        self.failure().map_or(Ok(()), Err)?;
         let files = self
             .inner
             .files
@@ -350,7 +355,7 @@ impl Log {
             return Ok(end);
         };
         let file = self.shared().handles.get(key, topic, segment.base)?;
-        let entry = index::locate_time(&*self.shared().storage, &file, segment, timestamp_ms)?;
+        let entry = index::locate_time(&*self.shared().storage, key, &file, segment, timestamp_ms)?;
         let mut walk = Walk::new(&file, entry.position, entry.offset, segment.length);
         while let Some(batch) = walk.batch()? {
             if batch.header().max_timestamp_ms < timestamp_ms {
@@ -443,13 +448,13 @@ impl Log {
     }
 
     /// Hands a request over and waits for its answer.
-    pub(crate) fn request(&self, make: impl FnOnce(Done) -> Request) -> Result<(), LogError> {
+    pub(crate) fn request(&self, make: impl FnOnce(Answer) -> Request) -> Result<(), LogError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let done: Done = Box::new(move |result| {
             // The receiver waits below.
             let _ = answer.send(result);
         });
-        self.inner.send(make(done));
+        self.inner.send(make(Answer::new(done)));
         if let Some(pipeline) = &self.inner.pipeline {
             pipeline.settle();
         }
@@ -464,23 +469,30 @@ impl Log {
 impl Inner {
     /// Hands a request over, or answers it when the committer has ended.
     pub(crate) fn send(&self, request: Request) {
-        let refused = match &self.pipeline {
+        if let Some(refused) = self.hand_over(request) {
+            self.refuse(refused);
+        }
+    }
+
+    /// Hands a request over; gives it back when the committer has ended.
+    pub(crate) fn hand_over(&self, request: Request) -> Option<Request> {
+        match &self.pipeline {
             Some(pipeline) => pipeline.send(request),
             None => Some(request),
-        };
-        if let Some(
-            Request::Set { done, .. }
-            | Request::Change { done, .. }
-            | Request::Roll { done, .. }
-            | Request::Checkpoint { done }
-            | Request::Stop { done },
-        ) = refused
-        {
-            let failure = self.shared.failure();
-            done(Err(
-                failure.unwrap_or_else(|| LogError::failed("the log was closed"))
-            ));
         }
+    }
+
+    /// Answers a request that was given back. The callback may submit again: hold no lock.
+    pub(crate) fn refuse(&self, request: Request) {
+        let (Request::Set { done, .. }
+        | Request::Change { done, .. }
+        | Request::Roll { done, .. }
+        | Request::Checkpoint { done }
+        | Request::Stop { done }) = request;
+        let failure = self.shared.failure();
+        done.give(Err(
+            failure.unwrap_or_else(|| LogError::failed("the log was closed"))
+        ));
     }
 }
 

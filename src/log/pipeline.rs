@@ -8,12 +8,18 @@ use std::time::Duration;
 use crate::LogError;
 use crate::append::{Appender, CommitPoint};
 use crate::commit::{Committer, Syncer};
-use crate::round::{Request, Round};
+use crate::round::{Answer, Request, Round};
 use crate::shared::Shared;
 use crate::state::State;
+use crate::storage::Lock;
 
 /// Rounds that one commit sync may cover.
 const ROUNDS_PER_SYNC: usize = 4;
+/// Rounds that wait between two stages.
+const ROUNDS_QUEUED: usize = 1;
+/// Rounds that can be appended and not yet committed: one in each of stages 1 and 2, those that
+/// stage 3 has taken, and those in the two queues.
+pub(crate) const ROUNDS_IN_FLIGHT: usize = 2 + ROUNDS_PER_SYNC + 2 * ROUNDS_QUEUED;
 
 /// A running committer.
 pub(crate) trait Pipeline: Send + Sync {
@@ -28,6 +34,23 @@ pub(crate) trait Pipeline: Send + Sync {
 /// What a thread runs.
 type Stage = Box<dyn FnOnce() + Send>;
 
+/// What lasts as long as a stage runs. The lock, because the last handle of the log may be dropped
+/// by a callback on a stage's own thread, which then has rounds left to write.
+struct StageLife {
+    shared: Arc<Shared>,
+    _lock: Arc<dyn Lock>,
+}
+
+impl Drop for StageLife {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.fail(LogError::failed(
+                "a thread of the log has panicked; its message is on standard error",
+            ));
+        }
+    }
+}
+
 /// The three stages on a thread each.
 pub(crate) struct Threads {
     requests: Mutex<Option<Sender<Request>>>,
@@ -39,11 +62,12 @@ impl Threads {
         shared: &Arc<Shared>,
         state: State,
         point: CommitPoint,
+        lock: &Arc<dyn Lock>,
     ) -> Result<Arc<dyn Pipeline>, LogError> {
         let (appender, syncer, committer) = stages(shared, state, point, true);
         let (requests, incoming) = channel();
-        let (to_sync, appended) = sync_channel(1);
-        let (to_commit, synced) = sync_channel(1);
+        let (to_sync, appended) = sync_channel(ROUNDS_QUEUED);
+        let (to_commit, synced) = sync_channel(ROUNDS_QUEUED);
         let checkpoint =
             (!shared.is_fsync()).then(|| Duration::from_millis(shared.config.checkpoint_ms.max(1)));
         let run: [(&str, Stage); 3] = [
@@ -62,9 +86,16 @@ impl Threads {
         ];
         let mut threads = Vec::new();
         for (name, body) in run {
+            let life = StageLife {
+                shared: Arc::clone(shared),
+                _lock: Arc::clone(lock),
+            };
             let thread = std::thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(body);
+                .spawn(move || {
+                    body();
+                    drop(life);
+                });
             threads.push(
                 thread.map_err(|error| {
                     LogError::io("start a thread for", &shared.layout.dir, error)
@@ -139,7 +170,7 @@ fn append_all(
                 match incoming.recv_timeout(every.saturating_sub(checkpointed.elapsed())) {
                     Ok(first) => first,
                     Err(RecvTimeoutError::Timeout) => Request::Checkpoint {
-                        done: Box::new(|_| {}),
+                        done: Answer::default(),
                     },
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -156,7 +187,7 @@ fn append_all(
         // Under load the queue is never empty, so the time is looked at here too.
         if checkpoint.is_some_and(|every| dirty && checkpointed.elapsed() >= every) {
             appender.take(Request::Checkpoint {
-                done: Box::new(|_| {}),
+                done: Answer::default(),
             });
         }
         let round = appender.finish();

@@ -71,7 +71,10 @@ pub(crate) fn fold(
 }
 
 fn note_unproven(state: &State, entry: &Entry, unproven: &mut Unproven) {
-    if let Entry::End { key, base, .. } | Entry::SegmentSealed { key, base } = entry {
+    if let Entry::SegmentCreated { key, base }
+    | Entry::End { key, base, .. }
+    | Entry::SegmentSealed { key, base } = entry
+    {
         let segments = state.partition(*key).map(|partition| &partition.segments);
         let segment = segments.and_then(|all| all.iter().find(|segment| segment.base == *base));
         let length = segment.map_or(0, |segment| segment.length);

@@ -3,7 +3,8 @@
 //! Nothing is cut or skipped silently, and nothing is visible before it was made durable by
 //! writing it anew: after a crash, bytes that read well prove nothing about the disk. The order is
 //! lock, replay, look at every segment, write the unproven again and sync, then a snapshot of what
-//! counts, then a new commit file that says where this start begins.
+//! counts, then a new commit file that says where this start begins, and only then are files removed
+//! that nothing lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -59,6 +60,16 @@ pub(crate) struct Scene<'a> {
     pub layout: &'a Layout,
     pub recovery: Recovery,
     pub partition_damage: BTreeMap<PartitionKey, String>,
+    /// What is to go once this start has begun.
+    pub leaving: Vec<Leaving>,
+}
+
+/// A file or directory the log does not list, and where it goes.
+pub(crate) enum Leaving {
+    Remove(PathBuf),
+    Stray(PathBuf),
+    /// In `topics/`, where nothing should be: removed if it is an empty directory.
+    Strange(PathBuf),
 }
 
 pub(crate) fn open(
@@ -76,6 +87,7 @@ pub(crate) fn open(
         layout: &layout,
         recovery: Recovery::default(),
         partition_damage: BTreeMap::new(),
+        leaving: Vec::new(),
     };
     scene.recovery.notes.append(&mut replay.notes);
     scene
@@ -106,6 +118,7 @@ pub(crate) fn open(
             config,
         };
         let begun = begin(&mut scene, &replay, start, &mut folded)?;
+        sweep::leave(&mut scene)?;
         durable = begun.sequence;
         point = Some(begun);
     }
@@ -218,6 +231,8 @@ fn begin(
     {
         sweep::stray_noted(scene, path)?;
     }
+    // Before files are made, which may have to take the same names.
+    remove_all(storage, &replay.temporaries)?;
     let (sequence, checksum) = (folded.sequence, folded.checksum);
     let state = &mut folded.state;
     if sequence > replay.sequence {
@@ -265,19 +280,21 @@ fn begin(
         .min(256 << 10)
         .max(position + BLOCK_BYTES as u64);
     let file = commits::create(storage, &dir, &header, size.next_multiple_of(4096), &record)?;
-    for path in replay.superseded.iter().chain(&replay.temporaries) {
-        match storage.remove(path) {
-            // The snapshot written above may have taken, and given up, this very name.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            removed => removed.map_err(|error| LogError::io("remove", path, error))?,
-        }
-    }
+    remove_all(storage, &replay.superseded)?;
     commits::drop_old(storage, &dir)?;
     Ok(CommitPoint {
         file: Arc::new(file),
         position,
         sequence,
         checksum,
+    })
+}
+
+fn remove_all(storage: &dyn Storage, paths: &[PathBuf]) -> Result<(), LogError> {
+    paths.iter().try_for_each(|path| {
+        storage
+            .remove(path)
+            .map_err(|error| LogError::io("remove", path, error))
     })
 }
 

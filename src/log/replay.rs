@@ -54,7 +54,8 @@ impl Replay {
         self.epoch_max == 0
     }
 
-    fn expected(&self) -> u64 {
+    /// Sequence of the record behind the last one that counts.
+    pub(crate) fn expected(&self) -> u64 {
         self.records
             .last()
             .map_or(self.sequence, |record| record.header.sequence)
@@ -344,7 +345,7 @@ fn end_epoch(
 }
 
 /// Frame headers from `position` on, wherever they stand.
-fn headers(
+pub(crate) fn headers(
     file: &CommitFileBytes,
     position: usize,
     log_id: Uuid,
@@ -360,7 +361,7 @@ fn find(file: &CommitFileBytes, from: usize, epoch: u64, sequence: u64) -> Optio
         .map(|(at, _)| at)
 }
 
-fn damage_at(path: &Path, position: usize, sequence: u64, why: &str) -> String {
+pub(crate) fn damage_at(path: &Path, position: usize, sequence: u64, why: &str) -> String {
     format!(
         "{}: byte {position}, commit record {sequence}: {why}",
         path.display()

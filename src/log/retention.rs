@@ -79,7 +79,8 @@ fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) 
 
 fn step(partition: &Partition, retention: &Retention, pinned: u64, now_ms: i64) -> Option<Step> {
     let first = *partition.segments.first()?;
-    if first.length == 0 || first.end > pinned {
+    // An empty one is in the way only when another was begun behind it.
+    if first.end > pinned || (first.length == 0 && !first.sealed) {
         return None;
     }
     let age = |ms: u64| now_ms.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX));
@@ -97,7 +98,7 @@ fn step(partition: &Partition, retention: &Retention, pinned: u64, now_ms: i64) 
     let too_large = retention
         .bytes
         .is_some_and(|bytes| held - first.length >= bytes);
-    (expired || too_large).then_some(Step::Drop(first))
+    (expired || too_large || first.length == 0).then_some(Step::Drop(first))
 }
 
 /// First the record, then the file. The pins are looked at again, in the order of the commit log.

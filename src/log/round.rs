@@ -15,21 +15,49 @@ use crate::{LogError, ReadTo};
 /// The entries that make a change, computed from the state with everything in flight applied.
 pub(crate) type Change = Box<dyn FnOnce(&State) -> Result<Vec<Entry>, LogError> + Send>;
 
+/// Where the outcome of a request is told, once, whatever happens: one that is dropped, because a
+/// stage has panicked or the log was dropped, tells that nobody knows.
+#[derive(Default)]
+pub(crate) struct Answer(Option<Done>);
+
+impl Answer {
+    pub(crate) fn new(done: Done) -> Self {
+        Self(Some(done))
+    }
+
+    pub(crate) fn give(mut self, result: Result<Committed, LogError>) {
+        if let Some(done) = self.0.take() {
+            done(result);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done(Err(LogError::failed(
+                "the log ended before this was answered, so it is unknown whether it was written: \
+                 restart to read it back",
+            )));
+        }
+    }
+}
+
 /// What stage 1 takes in.
 pub(crate) enum Request {
     Set {
         from: SetFrom,
         set: AppendSet,
-        done: Done,
+        done: Answer,
     },
     /// Always made durable, in either mode.
-    Change { change: Change, done: Done },
+    Change { change: Change, done: Answer },
     /// Seals the active segment, so that retention can drop it.
-    Roll { key: PartitionKey, done: Done },
+    Roll { key: PartitionKey, done: Answer },
     /// Makes everything before it durable.
-    Checkpoint { done: Done },
+    Checkpoint { done: Answer },
     /// The last request: seals the log's state as cleanly ended.
-    Stop { done: Done },
+    Stop { done: Answer },
 }
 
 /// Who submits a set.
@@ -44,7 +72,7 @@ pub(crate) struct SetFrom {
 
 /// An answer on its way through the stages, so that answers keep the order of requests.
 pub(crate) struct Reply {
-    pub done: Done,
+    pub done: Answer,
     pub result: Result<Committed, LogError>,
     pub until: ReadTo,
 }

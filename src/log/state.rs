@@ -321,36 +321,60 @@ impl State {
         }
     }
 
-    /// Generations stay: a writer that is still open somewhere must never become current again.
-    fn forget(&mut self, name: &str) {
-        let registration = self.registrations.remove(name);
-        let group = registration
-            .as_ref()
-            .map_or(name, |info| info.registration.group_name());
-        let shared = self
-            .registrations
-            .values()
-            .any(|i| i.registration.group_name() == group);
-        if !shared && let Some(group) = self.groups.get_mut(group) {
-            group.offsets.clear();
-            group.generation += 1;
-        }
-        if let Some(owner) = self.owners.get_mut(name) {
-            owner.state.clear();
-        }
+    /// Whether a registration other than `name` keeps its offsets and state under `group`.
+    fn is_shared(&self, group: &str, name: &str) -> bool {
+        let mut others = self.registrations.values().map(|info| &info.registration);
+        others.any(|other| other.name != name && other.group_name() == group)
     }
 
+    /// The names under which connector `name` alone keeps offsets and state.
+    pub(crate) fn owned_alone(&self, name: &str) -> Vec<String> {
+        let registration = self.registrations.get(name);
+        let group = registration.map_or(name, |info| info.registration.group_name());
+        let mut owned = vec![name.to_owned(), group.to_owned()];
+        owned.dedup();
+        owned.retain(|owned| !self.is_shared(owned, name));
+        owned
+    }
+
+    /// Whether `name` is what a registration calls its group, which then keeps that name.
+    pub(crate) fn is_named_group(&self, name: &str) -> bool {
+        let mut all = self.registrations.values().map(|info| &info.registration);
+        all.any(|registration| registration.group.as_deref() == Some(name))
+    }
+
+    /// Generations stay, and those of groups rise: neither an open writer nor what stands at a far
+    /// side must ever become current again.
+    fn forget(&mut self, name: &str) {
+        for owned in self.owned_alone(name) {
+            if let Some(group) = self.groups.get_mut(&owned) {
+                group.offsets.clear();
+                group.generation += 1;
+            }
+            if let Some(owner) = self.owners.get_mut(&owned) {
+                owner.state.clear();
+            }
+        }
+        self.registrations.remove(name);
+    }
+
+    /// A named group keeps its name, and so its offsets and state.
     fn rename(&mut self, old: &str, new: &str) {
-        if let Some(owner) = self.owners.get_mut(old) {
-            let state = std::mem::take(&mut owner.state);
-            self.owner_mut(new).state = state;
+        if !self.is_named_group(old) {
+            if let Some(owner) = self.owners.get_mut(old) {
+                let state = std::mem::take(&mut owner.state);
+                self.owner_mut(new).state = state;
+            }
+            if let Some(group) = self.groups.get_mut(old) {
+                let (offsets, generation) = (std::mem::take(&mut group.offsets), group.generation);
+                group.generation += 1;
+                let group = self.group_mut(new);
+                (group.offsets, group.generation) = (offsets, group.generation.max(generation));
+            }
         }
         if let Some(mut info) = self.registrations.remove(old) {
             info.registration.name = new.to_owned();
             self.registrations.insert(new.to_owned(), info);
-        }
-        if let Some(group) = self.groups.remove(old) {
-            self.groups.insert(new.to_owned(), group);
         }
     }
 

@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::append::ROUND_BYTES;
-use crate::recovery::{Dirs, Scene, Unproven};
+use crate::pipeline::ROUNDS_IN_FLIGHT;
+use crate::recovery::{Dirs, Leaving, Scene, Unproven};
 use crate::segment::{SegmentFile, Walk, damage, segment_base, segment_name};
 use crate::set::SET_BYTES_MAX;
 use crate::state::{Partition, Segment, State};
 use crate::{LogError, LogErrorKind};
 
-/// Most that can be appended and not yet committed: a round and a last set in each of stage 1,
-/// stage 2, stage 3 and the two queues between. More whole batches than that behind the committed
-/// end mean that the commit log has lost records.
-const IN_FLIGHT_BYTES: u64 = 5 * (ROUND_BYTES + SET_BYTES_MAX) as u64;
+/// Most that can be appended and not yet committed: all rounds, each with a last set. More whole
+/// batches than that behind the committed end mean that the commit log has lost records.
+const IN_FLIGHT_BYTES: u64 = (ROUNDS_IN_FLIGHT * (ROUND_BYTES + SET_BYTES_MAX)) as u64;
 const COPY_BYTES: usize = 1 << 20;
+/// Of 255 that a file system takes.
+const STRAY_NAME_BYTES_MAX: usize = 240;
 
 /// Checks all segments, and unless `read_only` makes what is right durable and cuts the rest.
 pub(crate) fn segments(
@@ -30,6 +32,8 @@ pub(crate) fn segments(
         let dir = scene.layout.partition(&topic.name, key.partition);
         if partition.segments.is_empty() && !read_only {
             make_dir(scene, &dir)?;
+            // It may have been missing, and its first segment will sync only the directory itself.
+            changed.insert(scene.layout.topics());
         }
         known.insert(dir.clone());
         let mut sound = true;
@@ -57,8 +61,16 @@ pub(crate) fn segments(
                 changed.insert(dir.clone());
             }
         }
-        if sound && !read_only && unlisted(scene, partition, &dir, state.os)? {
-            changed.insert(dir);
+        if sound
+            && !read_only
+            && let Err(error) = unlisted(scene, partition, &dir, state.os)
+        {
+            if error.kind() != LogErrorKind::Damaged {
+                return Err(error);
+            }
+            let why = format!("{} partition {}: {error}", topic.name, key.partition);
+            scene.recovery.damage.push(why.clone());
+            scene.partition_damage.insert(key, why);
         }
     }
     if read_only {
@@ -200,17 +212,15 @@ fn whole_batches(file: &SegmentFile, position: u64, offset: u64, size: u64) -> (
     (batches, walk.position - position)
 }
 
-/// Files in a partition's directory that the commit log does not list. True if any was removed.
+/// Notes the files in a partition's directory that the commit log does not list.
 fn unlisted(
     scene: &mut Scene<'_>,
     partition: &Partition,
     dir: &Path,
     os: bool,
-) -> Result<bool, LogError> {
+) -> Result<(), LogError> {
     let entries = scene.storage.list(dir);
-    let entries = entries.map_err(|error| LogError::io("list", dir, error))?;
-    let mut removed = false;
-    for entry in entries {
+    for entry in entries.map_err(|error| LogError::io("list", dir, error))? {
         let path = dir.join(&entry.name);
         let index_of = entry
             .name
@@ -221,29 +231,46 @@ fn unlisted(
         if listed && !entry.is_dir {
             continue;
         }
-        match base.filter(|_| !entry.is_dir) {
-            Some(_) if index_of.is_some() => {}
+        let leaving = match base.filter(|_| !entry.is_dir) {
+            Some(_) if index_of.is_some() => Leaving::Remove(path),
             Some(base) if base < partition.start => {
                 let name = path.display();
                 scene
                     .recovery
                     .notes
                     .push(format!("{name}: removed, retention had dropped it"));
+                Leaving::Remove(path)
             }
             Some(base) if base >= partition.end => {
                 uncommitted(scene, &path, base, os)?;
+                Leaving::Remove(path)
             }
-            _ => {
-                stray_noted(scene, &path)?;
-                removed = true;
-                continue;
+            _ => Leaving::Stray(path),
+        };
+        scene.leaving.push(leaving);
+    }
+    Ok(())
+}
+
+/// Does what was noted, once it is durable that nothing lists these files: the record that dropped
+/// them may have been nowhere but in the page cache.
+pub(crate) fn leave(scene: &mut Scene<'_>) -> Result<(), LogError> {
+    for leaving in std::mem::take(&mut scene.leaving) {
+        match leaving {
+            Leaving::Remove(path) => {
+                let gone = scene.storage.remove(&path);
+                gone.map_err(|error| LogError::io("remove", &path, error))?;
+            }
+            Leaving::Stray(path) => stray_noted(scene, &path)?,
+            // An empty one is a topic whose creation was cut short, or whose deletion was finished.
+            Leaving::Strange(path) => {
+                if scene.storage.remove_dir(&path).is_err() {
+                    stray_noted(scene, &path)?;
+                }
             }
         }
-        let gone = scene.storage.remove(&path);
-        gone.map_err(|error| LogError::io("remove", &path, error))?;
-        removed = true;
     }
-    Ok(removed)
+    Ok(())
 }
 
 /// A segment that was begun and never committed: a tail in the shape of a file.
@@ -277,13 +304,10 @@ fn uncommitted(scene: &mut Scene<'_>, path: &Path, base: u64, os: bool) -> Resul
 fn strange_dirs(scene: &mut Scene<'_>, known: &Dirs) -> Result<(), LogError> {
     let topics = scene.layout.topics();
     let entries = scene.storage.list(&topics);
-    for entry in entries.map_err(|error| LogError::io("list", &topics, error))? {
-        let path = topics.join(&entry.name);
-        // An empty one is a topic whose creation was cut short, or whose deletion was finished.
-        if !known.contains(&path) && scene.storage.remove_dir(&path).is_err() {
-            stray_noted(scene, &path)?;
-        }
-    }
+    let entries = entries.map_err(|error| LogError::io("list", &topics, error))?;
+    let paths = entries.iter().map(|entry| topics.join(&entry.name));
+    let strange = paths.filter(|path| !known.contains(path));
+    scene.leaving.extend(strange.map(Leaving::Strange));
     Ok(())
 }
 
@@ -311,11 +335,15 @@ fn stray(scene: &Scene<'_>, path: &Path) -> Result<PathBuf, LogError> {
         .unwrap_or(path)
         .iter()
         .collect();
-    let name = parts
+    let mut name = parts
         .iter()
         .map(|part| part.to_string_lossy())
         .collect::<Vec<_>>()
         .join("-");
+    // The end tells more than the start, and the number behind it must fit too.
+    let from = name.len().saturating_sub(STRAY_NAME_BYTES_MAX);
+    let from = (from..=name.len()).find(|&at| name.is_char_boundary(at));
+    name.drain(..from.unwrap_or(0));
     let free = (0..).map(|n| {
         if n == 0 {
             name.clone()

@@ -8,6 +8,9 @@ use crate::LogError;
 /// Partitions a topic may have.
 pub const PARTITIONS_MAX: u32 = 4096;
 
+/// As in Kafka; with a dash and the partition it still fits into a file name of 255 bytes.
+const NAME_BYTES_MAX: usize = 249;
+
 /// Identity of a log: made once, written into everything a sink stores outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogId(pub Uuid);
@@ -86,10 +89,14 @@ pub(crate) struct PartitionKey {
 
 pub(crate) fn check_topic(name: &str, config: &TopicConfig) -> Result<(), LogError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > 200 || matches!(name, "." | "..") || !name.chars().all(legal)
+    if name.is_empty()
+        || name.len() > NAME_BYTES_MAX
+        || matches!(name, "." | "..")
+        || !name.chars().all(legal)
     {
         return Err(LogError::invalid(format!(
-            "topic name {name:?} is not allowed: use 1 to 200 letters, digits, '.', '_' and '-'"
+            "topic name {name:?} is not allowed: use 1 to {NAME_BYTES_MAX} letters, \
+             digits, '.', '_' and '-'"
         )));
     }
     if config.partitions == 0 || config.partitions > PARTITIONS_MAX {

@@ -10,7 +10,7 @@ use crate::replay::{self, Replay};
 use crate::segment::{Layout, SegmentFile, check_header, damage};
 use crate::state::{Segment, State};
 use crate::storage::Storage;
-use crate::{LogError, sweep};
+use crate::{LogError, audit, sweep};
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,8 +55,7 @@ pub enum DumpItem {
 pub fn verify(dir: &Path, storage: &dyn Storage) -> Result<VerifyReport, LogError> {
     let mut report = VerifyReport::default();
     walk(dir, storage, &mut |item| match item {
-        DumpItem::Snapshot { .. } => {}
-        DumpItem::Record { .. } => report.commit_records += 1,
+        DumpItem::Snapshot { .. } | DumpItem::Record { .. } => {}
         DumpItem::Batch {
             bytes, position, ..
         } => {
@@ -66,7 +65,7 @@ pub fn verify(dir: &Path, storage: &dyn Storage) -> Result<VerifyReport, LogErro
         }
         DumpItem::Damage(why) => report.damage.push(why),
     })
-    .map(|notes| report.notes = notes)?;
+    .map(|walked| (report.notes, report.commit_records) = walked)?;
     Ok(report)
 }
 
@@ -79,11 +78,12 @@ pub fn dump(
     walk(dir, storage, out).map(|_| ())
 }
 
+/// Shows everything; returns the notes, and how many commit records there are, shown or not.
 fn walk(
     dir: &Path,
     storage: &dyn Storage,
     out: &mut dyn FnMut(DumpItem),
-) -> Result<Vec<String>, LogError> {
+) -> Result<(Vec<String>, u64), LogError> {
     let layout = Layout {
         dir: dir.to_owned(),
     };
@@ -101,6 +101,13 @@ fn walk(
     {
         out(DumpItem::Damage(why));
     }
+    let audit = audit::commit_log(storage, &layout.commits(), &replay)?;
+    let known = replay.damage.clone();
+    for damage in audit.damage {
+        if !known.iter().any(|known| audit::same_place(known, &damage)) {
+            out(DumpItem::Damage(damage));
+        }
+    }
     let state = match fold(&mut replay, out) {
         Ok(state) => state,
         Err(why) => {
@@ -108,19 +115,24 @@ fn walk(
                 "{}: {why}",
                 layout.commits().display()
             )));
-            return Ok(replay.notes);
+            return Ok((replay.notes, audit.records));
         }
     };
     for (key, topic, partition) in state.partitions() {
         for segment in &partition.segments {
             let path = layout.segment(&topic.name, key.partition, segment.base);
             match sweep::open_for_reading(storage, &path, segment.base) {
-                Ok(file) => batches(&file, segment, out),
+                Ok(file) => {
+                    check_size(&file, segment, out);
+                    batches(&file, segment, out);
+                }
                 Err(error) => out(DumpItem::Damage(error.to_string())),
             }
         }
     }
-    Ok(replay.notes)
+    let mut notes = replay.notes;
+    notes.extend(audit::unlisted(storage, &layout, &state)?);
+    Ok((notes, audit.records))
 }
 
 fn fold(replay: &mut Replay, out: &mut dyn FnMut(DumpItem)) -> Result<State, DecodeError> {
@@ -142,6 +154,17 @@ fn fold(replay: &mut Replay, out: &mut dyn FnMut(DumpItem)) -> Result<State, Dec
         });
     }
     Ok(state)
+}
+
+/// A sealed segment has exactly its length. One that is too short is found by its batches.
+fn check_size(file: &SegmentFile, segment: &Segment, out: &mut dyn FnMut(DumpItem)) {
+    let Segment { end, length, .. } = *segment;
+    let size = file.file.size().unwrap_or(length);
+    if segment.sealed && size > length {
+        let why = format!("the file has {size} bytes instead of {length}");
+        let damage = damage(&file.path, length, end, &why);
+        out(DumpItem::Damage(damage.to_string()));
+    }
 }
 
 /// All batches of a segment. Behind a batch with a broken body the walk goes on at its length;

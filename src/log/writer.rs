@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::log::Inner;
-use crate::round::{Request, SetFrom};
+use crate::round::{Answer, Request, SetFrom};
 use crate::set::{AppendSet, Done};
 
 /// Submits the append sets of one task. A refused set refuses all later ones: open a new writer,
@@ -33,7 +33,8 @@ impl Writer {
         self.generation
     }
 
-    /// Hands a set over and returns at once. `done` is called from a thread of the log, for all
+    /// Hands a set over and returns at once. `done` is called once, from a thread of the log (or,
+    /// when the log has ended, before this returns), for all
     /// sets in the order they were submitted (but see [`AppendSet::until`]), once the set is
     /// durable, committed in `os` mode, or has failed. After `Failed` it is unknown whether the
     /// set was written. How many sets are in flight, and so their memory, is the caller's to
@@ -47,7 +48,12 @@ impl Writer {
             generation: self.generation,
             number: *number,
         };
-        self.log.send(Request::Set { from, set, done });
+        let done = Answer::new(done);
+        let refused = self.log.hand_over(Request::Set { from, set, done });
+        drop(number);
+        if let Some(refused) = refused {
+            self.log.refuse(refused);
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::load::Surroundings;
 use crate::options::TopicSelector;
 use crate::pipeline::{Sink, Source, Topic};
 
+/// What the worker keeps its own state under.
+const WORKER_OWNER: &str = "towpath";
+
 /// All files that were read.
 pub(crate) struct Together<'a> {
     pub drafts: &'a [Draft],
@@ -70,16 +73,27 @@ impl Together<'_> {
         }
     }
 
-    /// Offsets and state under one name belong to one sink.
+    /// Offsets and state under one name belong to one connector; the worker keeps its own under
+    /// its name.
     fn check_groups(&self, problems: &mut Problems) {
-        let mut groups: HashMap<&str, Span> = HashMap::new();
+        let sources = self.sources().map(|source| &source.connector);
+        let without_group = self.sinks().filter(|sink| sink.group.is_none());
+        let mut owners: HashMap<&str, Span> = sources
+            .chain(without_group.map(|sink| &sink.connector))
+            .map(|connector| (&*connector.full_name, connector.span))
+            .collect();
         for sink in self.sinks() {
+            let Some(group) = sink.group.as_deref() else { continue };
             let connector = &sink.connector;
-            let group = sink.group.as_deref().unwrap_or(&connector.full_name);
-            if let Some(first) = groups.insert(group, connector.span) {
-                let message = format!("a second sink of the group `{}`", printable(group));
-                let problem = Problem::new(connector.span, message).related(first, "the first");
-                problems.push(problem.help("two sinks cannot share offsets; use `tasks` to share work"));
+            if group == WORKER_OWNER {
+                let message = format!("the group `{WORKER_OWNER}` is the worker's own");
+                let problem = Problem::new(connector.span, message);
+                problems.push(problem.help("choose another name for `group`"));
+            }
+            if let Some(first) = owners.insert(group, connector.span) {
+                let message = format!("the group `{}` has another owner", printable(group));
+                let problem = Problem::new(connector.span, message).related(first, "this one");
+                problems.push(problem.help("two cannot share offsets; use `tasks` to share work"));
             }
         }
     }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
 use towpath_sdk::config::Start;
-use towpath_sdk::{Flushed, Result, Sink, SinkBatch, SinkContext, SinkPartition};
+use towpath_record::Batch;
+use towpath_sdk::{Flushed, Result, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition};
 
 use crate::assignment::{Assigned, start_offset};
 use crate::commit::{log_error, submit};
@@ -32,6 +33,8 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 struct Input {
     partition: SinkPartition,
     reader: Reader,
+    /// Up to where the far side has it.
+    delivered: u64,
 }
 
 /// A sink task that is open.
@@ -45,17 +48,37 @@ struct SinkTask<'a> {
     inputs: Vec<Input>,
     /// The input that is read next: all take turns.
     turn: usize,
-    unflushed: Unflushed,
+    /// Written since the last flush.
+    unflushed: Volume,
+    /// Written and not yet reported as durable.
+    undelivered: Volume,
     flushed_at: Instant,
     more: Arc<Notify>,
     _watch: Watch,
 }
 
-/// What was written since the last flush.
-#[derive(Debug, Default)]
-struct Unflushed {
+/// Records, and the bytes of their batches.
+#[derive(Debug, Clone, Copy, Default)]
+struct Volume {
     records: u64,
     bytes: u64,
+}
+
+impl Volume {
+    fn add(&mut self, batch: &Batch) {
+        self.records += batch.len() as u64;
+        self.bytes += batch.as_bytes().len() as u64;
+    }
+
+    /// Takes out `records`, with their share of the bytes.
+    fn take(&mut self, records: u64) -> Self {
+        let records = records.min(self.records);
+        let share = records as f64 / self.records.max(1) as f64;
+        let taken = Self { records, bytes: (self.bytes as f64 * share) as u64 };
+        self.records -= taken.records;
+        self.bytes -= taken.bytes;
+        taken
+    }
 }
 
 /// Runs one life of the task: until its end, a stop, or an error.
@@ -90,7 +113,8 @@ impl<'a> SinkTask<'a> {
             state,
             inputs: Vec::new(),
             turn: 0,
-            unflushed: Unflushed::default(),
+            unflushed: Volume::default(),
+            undelivered: Volume::default(),
             flushed_at: now.checked_sub(FLUSH_PAUSE).unwrap_or(now),
             more,
             _watch: log.watch(Box::new(move || wake.notify_one())),
@@ -131,7 +155,7 @@ impl<'a> SinkTask<'a> {
             if !committed && (offset > 0 || self.spec.start != Start::Earliest) {
                 beginnings.push(self.group_offset(&partition.topic.name, partition.partition, offset));
             }
-            self.inputs.push(Input { partition, reader });
+            self.inputs.push(Input { partition, reader, delivered: offset });
         }
         // A beginning that was chosen once stays: `latest` must not move with every restart.
         if !beginnings.is_empty() {
@@ -175,12 +199,15 @@ impl<'a> SinkTask<'a> {
                 break;
             }
             self.turn = (self.turn + 1) % self.inputs.len();
-            let Input { reader, partition } = &mut self.inputs[self.turn];
+            let Input { reader, partition, .. } = &mut self.inputs[self.turn];
             let batches =
                 reader.next(READ_BYTES).map_err(|error| log_error("read the log", error))?;
             let Some(batches) = batches else { continue };
-            self.unflushed.records += batches.iter().map(|batch| batch.len() as u64).sum::<u64>();
-            bytes += batches.iter().map(|batch| batch.as_bytes().len()).sum::<usize>();
+            for batch in &batches {
+                bytes += batch.as_bytes().len();
+                self.unflushed.add(batch);
+                self.undelivered.add(batch);
+            }
             read.push(SinkBatch {
                 topic: partition.topic.clone(),
                 partition: partition.partition,
@@ -188,7 +215,6 @@ impl<'a> SinkTask<'a> {
                 batches,
             });
         }
-        self.unflushed.bytes += bytes as u64;
         Ok(read)
     }
 
@@ -214,9 +240,11 @@ impl<'a> SinkTask<'a> {
         let state = self.state.change(flushed.state);
         submit(&self.writer, AppendSet { offsets, state, ..AppendSet::default() }).await?;
         log_refused(&self.context.connector, &flushed.refused);
-        let Unflushed { records, bytes } = std::mem::take(&mut self.unflushed);
-        let skipped = flushed.refused.len() as u64;
-        self.context.stats.add(records.saturating_sub(skipped), bytes, skipped);
+        let advanced = flushed.offsets.iter().map(|done| self.advance(done)).sum();
+        let delivered = self.undelivered.take(advanced);
+        let skipped = (flushed.refused.len() as u64).min(delivered.records);
+        self.context.stats.add(delivered.records - skipped, delivered.bytes, skipped);
+        self.unflushed = Volume::default();
         self.context.health.reset_attempts();
         self.flushed_at = Instant::now();
         Ok(())
@@ -237,6 +265,16 @@ impl<'a> SinkTask<'a> {
             () = stop.changed() => {}
             () = due => {}
         }
+    }
+
+    /// Notes that the far side has a partition up to `done`; by how many offsets that is more.
+    fn advance(&mut self, done: &SinkOffset) -> u64 {
+        let of_partition = |input: &&mut Input| {
+            input.partition.partition == done.partition && input.partition.topic == done.topic
+        };
+        let Some(input) = self.inputs.iter_mut().find(of_partition) else { return 0 };
+        let before = std::mem::replace(&mut input.delivered, done.offset);
+        done.offset.saturating_sub(before)
     }
 
     fn group_offset(&self, topic: &str, partition: u32, offset: u64) -> GroupOffset {

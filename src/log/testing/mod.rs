@@ -22,7 +22,7 @@ pub fn open_stepped(
     clock: Arc<dyn Clock>,
 ) -> Result<(Log, Option<Arc<Steps>>, Recovery), LogError> {
     let mut steps = None;
-    let (log, recovery) = Log::start(dir, config, storage, clock, |shared, state, point| {
+    let (log, recovery) = Log::start(dir, config, storage, clock, |shared, state, point, _| {
         Ok(Arc::clone(steps.insert(Steps::start(shared, state, point))) as _)
     })?;
     Ok((log, steps, recovery))

@@ -49,6 +49,8 @@ pub enum Fault {
     Stop,
     /// The next sync fails, once.
     SyncError,
+    /// The next read fails, once.
+    ReadError,
     /// The disk is full, and writes that need space are cut short, until [`SimDisk::free_space`].
     Full,
 }
@@ -69,6 +71,7 @@ struct World {
     stopped: bool,
     full: bool,
     sync_fails: bool,
+    read_fails: bool,
     locked: bool,
 }
 
@@ -128,6 +131,7 @@ impl SimDisk {
             stopped: false,
             full: false,
             sync_fails: false,
+            read_fails: false,
             locked: false,
         };
         Self {
@@ -148,7 +152,8 @@ impl SimDisk {
     /// Forgets a planned fault that has not happened yet.
     pub fn calm(&self) {
         let mut world = self.world();
-        (world.plan, world.full, world.sync_fails) = (None, false, false);
+        (world.plan, world.full) = (None, false);
+        (world.sync_fails, world.read_fails) = (false, false);
     }
 
     /// Whether a planned [`Fault::Stop`] has happened.
@@ -293,7 +298,8 @@ impl Dir {
 
 impl World {
     fn restart(&mut self) {
-        (self.stopped, self.full, self.sync_fails, self.locked) = (false, false, false, false);
+        (self.stopped, self.full, self.locked) = (false, false, false);
+        (self.sync_fails, self.read_fails) = (false, false);
         self.plan = None;
     }
 
@@ -307,6 +313,7 @@ impl World {
             match fault {
                 Fault::Stop => self.stopped = true,
                 Fault::SyncError => self.sync_fails = true,
+                Fault::ReadError => self.read_fails = true,
                 Fault::Full => self.full = true,
             }
         }
@@ -373,6 +380,7 @@ impl Storage for SimDisk {
                 Err(io::ErrorKind::AlreadyExists.into())
             };
         }
+        world.need_space()?;
         let (parent, name) = world.parent(path)?;
         let number = world.dirs.len();
         world.dirs.push(Dir::default());
@@ -417,6 +425,8 @@ impl Storage for SimDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.operate()?;
+        // The longer name may need another block of the directory.
+        world.need_space()?;
         let target = world.find(from)?.ok_or(io::ErrorKind::NotFound)?;
         let ((old, old_name), (new, new_name)) = (world.parent(from)?, world.parent(to)?);
         if old == new {
@@ -499,6 +509,9 @@ impl File for SimFile {
     fn read_at(&self, at: u64, length: usize, into: &mut Vec<u8>) -> io::Result<usize> {
         let mut world = self.disk.world();
         world.operate()?;
+        if std::mem::take(&mut world.read_fails) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         let bytes = &world.files[self.number].seen;
         let from = (at as usize).min(bytes.len());
         let to = (from + length).min(bytes.len());

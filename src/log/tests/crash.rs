@@ -103,7 +103,8 @@ impl History {
     /// Opens, with crashes and full disks in the midst of it.
     fn open(&mut self, power_was_cut: &mut bool) -> (Log, Arc<Steps>) {
         for attempt in 0.. {
-            if attempt < 3 && self.random.one_in(3) {
+            let faulty = attempt < 3 && self.random.one_in(3);
+            if faulty {
                 let fault = [Fault::Stop, Fault::SyncError, Fault::Full];
                 let fault = fault[self.random.below(3) as usize];
                 self.disk.plan(self.random.below(40), fault);
@@ -122,10 +123,11 @@ impl History {
                 }
                 Ok((log, ..)) => drop(log),
                 Err(error) => assert!(
-                    matches!(
-                        error.kind(),
-                        LogErrorKind::Io | LogErrorKind::Transient | LogErrorKind::Failed
-                    ),
+                    faulty
+                        && matches!(
+                            error.kind(),
+                            LogErrorKind::Io | LogErrorKind::Transient | LogErrorKind::Failed
+                        ),
                     "{error}"
                 ),
             }

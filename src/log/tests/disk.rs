@@ -74,19 +74,6 @@ fn survives_a_restart() {
 }
 
 #[test]
-fn a_second_process_is_refused_with_the_pid_of_the_first() {
-    let dir = tempfile::tempdir().unwrap();
-    let _log = open(dir.path(), Durability::Fsync);
-    let error = Log::open_disk(dir.path(), LogConfig::default()).unwrap_err();
-    assert_eq!(
-        error.kind(),
-        LogErrorKind::Locked {
-            pid: Some(std::process::id())
-        }
-    );
-}
-
-#[test]
 fn refuses_what_contradicts_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), Durability::Fsync);
@@ -149,4 +136,32 @@ fn large_and_small_batches_are_read_in_whole() {
         .unwrap();
     }
     assert_eq!(read(&log, "t", 0), (0..30).collect::<Vec<_>>());
+}
+
+/// Names as long as Kafka allows, also when what is below them has to be moved aside.
+#[test]
+fn a_topic_name_of_249_characters_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "n".repeat(249);
+    let log = open(dir.path(), Durability::Fsync);
+    log.create_topic(&name, &config(1)).unwrap();
+    let error = log.create_topic(&"n".repeat(250), &config(1)).unwrap_err();
+    assert_eq!(error.kind(), LogErrorKind::Invalid);
+    let writer = log.open_writer("p.s", 0).unwrap();
+    commit(&writer, one(&name, 0, &[1])).unwrap();
+    log.close().unwrap();
+    let topics = dir.path().join("topics");
+    for n in 1..4 {
+        let strange = topics.join(format!("{name}-409{n}"));
+        std::fs::create_dir(&strange).unwrap();
+        std::fs::write(strange.join("file"), [n]).unwrap();
+    }
+    std::fs::write(topics.join(format!("{name}-0/notes")), "mine").unwrap();
+    let (log, recovery) = Log::open_disk(dir.path(), LogConfig::default()).unwrap();
+    assert_eq!(recovery.strays.len(), 4, "{:?}", recovery.strays);
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("stray")).unwrap().count(),
+        4
+    );
+    assert_eq!(read(&log, &name, 0), [1]);
 }

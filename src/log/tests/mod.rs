@@ -3,7 +3,13 @@
 mod crash;
 mod damage;
 mod disk;
+mod index;
+mod inspect;
 mod oracle;
+mod owners;
+mod process;
+mod retention;
+mod space;
 
 use bytes::Bytes;
 use towpath_record::{Batch, BatchBuilder};
@@ -59,6 +65,19 @@ pub(crate) fn put(key: &str, before: Option<u64>, after: u64) -> StateChange {
         before: before.map(bytes),
         after: Some(bytes(after)),
     }
+}
+
+/// A fresh seed, or the one of `TOWPATH_SEED`; printed, so that a failure can be run again.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("TOWPATH_SEED").ok();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let seed = given
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(now.as_nanos() as u64);
+    println!("replay with TOWPATH_SEED={seed}");
+    seed
 }
 
 /// Submits a set to a log with threads and waits.

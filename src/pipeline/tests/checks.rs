@@ -282,10 +282,14 @@ fn more_tasks_than_useful_is_a_warning() {
 }
 
 #[test]
-fn two_sinks_of_one_group() {
+fn a_group_has_one_owner() {
     let second = "    group: g
   second: { type: file, topics: lines, path: out/second.txt, group: g }
 ";
     let text = format!("{RIGHT}{second}");
-    check(&[&text], &["a.yaml:12:3: a second sink of the group `g`"]);
+    check(&[&text], &["a.yaml:12:3: the group `g` has another owner"]);
+    let of_a_source = format!("{RIGHT}    group: a.in\n");
+    check(&[&of_a_source], &["a.yaml:7:3: the group `a.in` has another owner"]);
+    let of_the_worker = format!("{RIGHT}    group: towpath\n");
+    check(&[&of_the_worker], &["a.yaml:7:3: the group `towpath` is the worker's own"]);
 }

@@ -345,3 +345,68 @@ fn tasks_share_files_and_keep_rotated_ones_together() {
         "{tasks:?}"
     );
 }
+
+#[test]
+fn what_was_rotated_away_is_read_before_what_came_after_it() {
+    let mut rig = Rig::new("*.log*", &[]);
+    rig.write("app.log", lines("old", 20_000));
+    rig.scan();
+    assert!(rig.read().unwrap());
+    rig.rename("app.log", "app.log.1");
+    rig.write("app.log", lines("new", 10));
+    let values = rig.values();
+    let expected = lines("old", 20_000) + &lines("new", 10);
+    assert!(values.iter().map(String::as_str).eq(expected.lines()));
+    assert_eq!(
+        counted(rig.origins()).len(),
+        1,
+        "one origin, so one partition"
+    );
+}
+
+#[test]
+fn an_original_that_comes_back_beside_its_compressed_form_is_not_read_again() {
+    let mut rig = Rig::new("*.log*", &[]);
+    rig.write("app.log.1", "one\ntwo\n");
+    rig.values();
+    rig.rename("app.log.1", "out of sight");
+    rig.write("app.log.1.gz", gzip(b"one\ntwo\n"));
+    rig.values();
+    rig.append("out of sight", "three\n");
+    rig.rename("out of sight", "app.log.1");
+    for _ in 0..3 {
+        assert_eq!(rig.values(), ["one", "two", "three"]);
+        rig.kill();
+        rig.later_ms += 10_000;
+    }
+}
+
+#[test]
+fn a_compressed_file_beside_its_original_is_not_read() {
+    let mut rig = Rig::new("*.log*", &[]);
+    rig.write("app.log.1", "one\ntwo\n");
+    rig.write("app.log.1.gz", gzip(b"one\ntwo\n"));
+    for _ in 0..3 {
+        assert_eq!(rig.values(), ["one", "two"]);
+        rig.kill();
+        rig.later_ms += 10_000;
+    }
+    // The original goes: nothing is new. Then somebody adds a member.
+    rig.delete("app.log.1");
+    assert_eq!(rig.values(), ["one", "two"]);
+    rig.append("app.log.1.gz", gzip(b"three\n"));
+    assert_eq!(rig.values(), ["one", "two", "three"]);
+}
+
+#[test]
+fn equal_files_that_are_no_copies_are_all_read() {
+    let mut rig = Rig::new("**", &[]);
+    for name in ["a-1.log", "a-2.log", "b.log"] {
+        rig.write(name, "same\n");
+    }
+    assert_eq!(rig.values().len(), 3, "without delay");
+    rig.write("a-10.log", "same\n");
+    assert_eq!(rig.values().len(), 3, "it may be a copy in the making");
+    rig.later_ms = 6_000;
+    assert_eq!(rig.values().len(), 4);
+}
