@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use towpath_pipeline::{Loaded, Pipeline, picture, print};
-use towpath_sdk::hide_secrets;
 use towpath_runtime::control;
+use towpath_sdk::hide_secrets;
 
 use super::client::Client;
 use super::data::{DataArgs, Settings};

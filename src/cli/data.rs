@@ -1,5 +1,6 @@
 //! Where the data is: the options of every command that touches it, and the worker's settings.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -61,6 +62,7 @@ impl Settings {
             durability,
             ..LogConfig::default()
         };
+        self.check_owner()?;
         let (log, recovery) = Log::open_disk(&self.data_dir, config)
             .map_err(|error| Failure::log(&self.data_dir, &error))?;
         let found = [
@@ -75,5 +77,22 @@ impl Settings {
             }
         }
         Ok(log)
+    }
+
+    /// Opening a log writes to it. What root writes into another user's directory, that user's
+    /// worker could not open any more.
+    fn check_owner(&self) -> Result<(), Failure> {
+        let Ok(found) = std::fs::metadata(&self.data_dir) else {
+            return Ok(());
+        };
+        let (owner, me) = (found.uid(), rustix::process::geteuid().as_raw());
+        if owner == me {
+            return Ok(());
+        }
+        Err(Failure::environment(format!(
+            "the data directory {} belongs to user {owner}, and this is user {me}: run it as that \
+             user, or choose another directory with --data-dir",
+            self.data_dir.display()
+        )))
     }
 }

@@ -20,6 +20,7 @@ mod frame;
 mod handles;
 mod index;
 mod log;
+mod ownership;
 mod pipeline;
 mod prove;
 mod reader;

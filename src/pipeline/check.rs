@@ -83,7 +83,9 @@ impl Together<'_> {
             .map(|connector| (&*connector.full_name, connector.span))
             .collect();
         for sink in self.sinks() {
-            let Some(group) = sink.group.as_deref() else { continue };
+            let Some(group) = sink.group.as_deref() else {
+                continue;
+            };
             let connector = &sink.connector;
             if group == WORKER_OWNER {
                 let message = format!("the group `{WORKER_OWNER}` is the worker's own");

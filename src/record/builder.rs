@@ -174,10 +174,12 @@ impl BatchBuilder {
             self.max_timestamp_ms = timestamp_ms;
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
-        varint::put(&mut self.bytes, body_bytes as i64);
-        self.bytes.push(0);
-        varint::put(&mut self.bytes, timestamp_delta);
-        varint::put(&mut self.bytes, offset_delta);
+        // One append for what stands before the tail, not one for each byte of it.
+        let mut head = [0; 3 * varint::BYTES_MAX + 1];
+        let attributes_at = varint::write(&mut head, 0, body_bytes as i64);
+        let at = varint::write(&mut head, attributes_at + 1, timestamp_delta);
+        let length = varint::write(&mut head, at, offset_delta);
+        self.bytes.extend_from_slice(&head[..length]);
         put_tail(&mut self.bytes);
         self.records_count += 1;
         Ok(())

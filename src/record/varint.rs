@@ -2,6 +2,9 @@
 
 use crate::BatchError;
 
+/// The most bytes that a value takes.
+pub(crate) const BYTES_MAX: usize = 10;
+
 /// Bytes that `value` takes.
 #[inline]
 pub(crate) fn size(value: i64) -> usize {
@@ -12,12 +15,23 @@ pub(crate) fn size(value: i64) -> usize {
 /// Appends `value`.
 #[inline]
 pub(crate) fn put(out: &mut Vec<u8>, value: i64) {
+    let mut bytes = [0; BYTES_MAX];
+    let length = write(&mut bytes, 0, value);
+    out.extend_from_slice(&bytes[..length]);
+}
+
+/// Writes `value` into `out` from `at` on and returns where it ends. There must be room for
+/// [`BYTES_MAX`] bytes.
+#[inline]
+pub(crate) fn write(out: &mut [u8], mut at: usize, value: i64) -> usize {
     let mut rest = zigzag(value);
     while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
+        out[at] = rest as u8 | 0x80;
+        at += 1;
         rest >>= 7;
     }
-    out.push(rest as u8);
+    out[at] = rest as u8;
+    at + 1
 }
 
 /// Takes one varint from the front of `bytes`.

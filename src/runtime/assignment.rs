@@ -36,7 +36,10 @@ pub(crate) fn partitions(spec: &SinkSpec, log: &Log) -> Vec<Assigned> {
 /// One task's share: partitions are dealt out in turn.
 pub(crate) fn share(partitions: &[Assigned], task: u32, tasks: u32) -> Vec<Assigned> {
     let dealt = partitions.iter().zip((0..tasks).cycle());
-    dealt.filter(|(_, turn)| *turn == task).map(|(assigned, _)| assigned.clone()).collect()
+    dealt
+        .filter(|(_, turn)| *turn == task)
+        .map(|(assigned, _)| assigned.clone())
+        .collect()
 }
 
 /// The first offset the sink wants of a partition, and whether it is a committed one.
@@ -62,7 +65,9 @@ pub(crate) fn start_offset(
             at(i64::try_from(now_ms().saturating_sub(ago_ms)).unwrap_or(i64::MAX))
         }
     };
-    found.map(|offset| (offset, false)).map_err(|error| log_error("find where to begin", error))
+    found
+        .map(|offset| (offset, false))
+        .map_err(|error| log_error("find where to begin", error))
 }
 
 /// Refuses a drain of a source that has no end.

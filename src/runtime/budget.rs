@@ -26,8 +26,12 @@ impl Budget {
     /// `limit_bytes` less what `tasks` tasks own as their minimum is shared.
     pub fn new(limit_bytes: u64, tasks: u64) -> Self {
         let shared = (limit_bytes / READ_BYTES).saturating_sub(tasks);
-        let shared = usize::try_from(shared).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { reads: Arc::new(Semaphore::new(shared)) }
+        let shared = usize::try_from(shared)
+            .unwrap_or(usize::MAX)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            reads: Arc::new(Semaphore::new(shared)),
+        }
     }
 
     /// The share that a task with nothing in flight has in any case.
@@ -38,6 +42,8 @@ impl Budget {
     /// Waits for a share of what is common. Cancel safe.
     pub async fn shared(&self) -> Share {
         // The semaphore is never closed; if it were, nothing would be limited.
-        Share { _shared: self.reads.clone().acquire_owned().await.ok() }
+        Share {
+            _shared: self.reads.clone().acquire_owned().await.ok(),
+        }
     }
 }

@@ -74,7 +74,12 @@ impl Connector {
             let assigned: Arc<[Assigned]> = share(&assigned, task, self.spec.tasks).into();
             handles.push(self.spawn(context, stop, assigned, log.clone(), budget.clone()));
         }
-        *self.tasks() = Tasks { signals, handles, health, assigned };
+        *self.tasks() = Tasks {
+            signals,
+            handles,
+            health,
+            assigned,
+        };
     }
 
     fn spawn(
@@ -125,7 +130,9 @@ impl Connector {
     /// Stops in order, and by force after `deadline`; then shows `state`. Whether it was orderly.
     pub async fn stop(&self, deadline: Duration, state: TaskState) -> bool {
         self.signal(Signal::Stop);
-        let orderly = tokio::time::timeout(deadline, self.run().closed()).await.is_ok();
+        let orderly = tokio::time::timeout(deadline, self.run().closed())
+            .await
+            .is_ok();
         let tasks = self.tasks();
         for handle in &tasks.handles {
             handle.abort();
@@ -145,7 +152,12 @@ impl Connector {
 
     /// The worst state of its tasks.
     pub fn state(&self) -> TaskState {
-        let states = self.tasks().health.iter().map(|health| health.state()).max();
+        let states = self
+            .tasks()
+            .health
+            .iter()
+            .map(|health| health.state())
+            .max();
         states.unwrap_or(TaskState::Stopped)
     }
 
@@ -155,7 +167,10 @@ impl Connector {
 }
 
 fn works(state: TaskState) -> bool {
-    matches!(state, TaskState::Starting | TaskState::Running | TaskState::Retrying)
+    matches!(
+        state,
+        TaskState::Starting | TaskState::Running | TaskState::Retrying
+    )
 }
 
 fn ended_for_good(state: TaskState) -> bool {

@@ -46,7 +46,11 @@ impl TaskHealth {
             problems: BTreeMap::new(),
             progress_bytes: None,
         };
-        Self { connector: connector.to_owned(), task, cell: Mutex::new(cell) }
+        Self {
+            connector: connector.to_owned(),
+            task,
+            cell: Mutex::new(cell),
+        }
     }
 
     /// Moves to `state`, for `reason`.
@@ -135,7 +139,10 @@ impl Health for TaskHealth {
             }
             Some(error) => {
                 let text = error.to_string();
-                let known = cell.problems.get(place).is_some_and(|(known, _)| *known == text);
+                let known = cell
+                    .problems
+                    .get(place)
+                    .is_some_and(|(known, _)| *known == text);
                 if known || cell.problems.len() >= PLACES_MAX {
                     return;
                 }

@@ -17,7 +17,9 @@ const RENEWED_AFTER_MS: u64 = 3_600_000;
 
 /// Refuses what would lose or repeat a connector's work. Changes nothing.
 pub(crate) fn check(log: &Log, specs: &[ConnectorSpec], fresh: bool) -> Result<()> {
-    specs.iter().try_for_each(|spec| check_one(log, spec, specs, fresh))
+    specs
+        .iter()
+        .try_for_each(|spec| check_one(log, spec, specs, fresh))
 }
 
 /// Refuses a connector that is new to the log where it would begin anew beside the state of one
@@ -35,7 +37,10 @@ fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
         });
         if let Some(rival) = rival {
             return Err(Error::configuration("start", &spec.name)
-                .because(format!("it is `formerly: {former}`, and so is {}", rival.name))
+                .because(format!(
+                    "it is `formerly: {former}`, and so is {}",
+                    rival.name
+                ))
                 .remedy("only one can continue there: take the other out, or `formerly`"));
         }
         if is_known(former) {
@@ -86,7 +91,9 @@ pub(crate) fn register_all(log: &Log, specs: &[ConnectorSpec]) -> Result<()> {
     for spec in specs {
         take_over(log, spec)?;
     }
-    specs.iter().try_for_each(|spec| register(log, &spec.registration(log)))
+    specs
+        .iter()
+        .try_for_each(|spec| register(log, &spec.registration(log)))
 }
 
 fn take_over(log: &Log, spec: &ConnectorSpec) -> Result<()> {
@@ -107,7 +114,9 @@ fn take_over(log: &Log, spec: &ConnectorSpec) -> Result<()> {
 pub(crate) fn renew(log: &Log, running: &[Registration]) -> Result<()> {
     let now_ms = now_ms();
     for known in log.registrations() {
-        let current = running.iter().find(|current| current.name == known.registration.name);
+        let current = running
+            .iter()
+            .find(|current| current.name == known.registration.name);
         if let Some(current) = current
             && (age_ms(&known, now_ms) > RENEWED_AFTER_MS || known.registration != *current)
         {
@@ -130,7 +139,8 @@ pub(crate) fn release_orphans(
         let runs = running.iter().any(|current| current.name == *name);
         let age_ms = age_ms(&known, now_ms);
         if !runs && u128::from(age_ms) > config.orphan_retention.0.as_millis() {
-            log.forget(name).map_err(|error| log_error("forget a connector", error))?;
+            log.forget(name)
+                .map_err(|error| log_error("forget a connector", error))?;
             info!(
                 connector = name,
                 "forgotten: not configured for {} (orphan_retention)", config.orphan_retention
@@ -146,5 +156,6 @@ fn age_ms(known: &RegistrationInfo, now_ms: u64) -> u64 {
 }
 
 fn register(log: &Log, registration: &Registration) -> Result<()> {
-    log.register(registration).map_err(|error| log_error("register a connector", error))
+    log.register(registration)
+        .map_err(|error| log_error("register a connector", error))
 }

@@ -34,9 +34,17 @@ impl Worker {
 
     /// Whether every connector runs, for `/health/ready`.
     pub fn ready(&self) -> bool {
-        let working = |state| matches!(state, TaskState::Running | TaskState::Done | TaskState::Paused);
+        let working = |state| {
+            matches!(
+                state,
+                TaskState::Running | TaskState::Done | TaskState::Paused
+            )
+        };
         self.log().failure().is_none()
-            && self.all().iter().all(|connector| working(connector.state()))
+            && self
+                .all()
+                .iter()
+                .all(|connector| working(connector.state()))
     }
 
     /// The metrics of all connectors and topics in Prometheus' text format 0.0.4.
@@ -54,16 +62,20 @@ fn connector_status(log: &Log, connector: &Arc<Connector>, started_ms: u64) -> C
     let tasks: Vec<_> = cells.iter().map(|health| health.status()).collect();
     let worst = tasks.iter().max_by_key(|task| task.state);
     let end_ms = match worst {
-        Some(task) if task.state == TaskState::Done => {
-            tasks.iter().map(|task| task.since_ms).max().unwrap_or(started_ms)
-        }
+        Some(task) if task.state == TaskState::Done => tasks
+            .iter()
+            .map(|task| task.since_ms)
+            .max()
+            .unwrap_or(started_ms),
         _ => now_ms(),
     };
     let rates = connector.stats.rates(Instant::now());
     let (topics, lag, share_done) = match &spec.side {
-        Side::Source(source) => {
-            (source.fixed_topic.iter().cloned().collect(), None, share_of_bytes(&cells))
-        }
+        Side::Source(source) => (
+            source.fixed_topic.iter().cloned().collect(),
+            None,
+            share_of_bytes(&cells),
+        ),
         Side::Sink(sink) => {
             let (topics, lag, held) = lag(log, sink);
             let share = (held > 0).then(|| 1.0 - lag as f64 / held as f64);
@@ -99,7 +111,10 @@ fn lag(log: &Log, sink: &SinkSpec) -> (Vec<String>, u64, u64) {
         names.push(topic.name.clone());
         for partition in &topic.partitions {
             let key = (topic.name.clone(), partition.partition);
-            let committed = group.as_ref().and_then(|group| group.offsets.get(&key)).copied();
+            let committed = group
+                .as_ref()
+                .and_then(|group| group.offsets.get(&key))
+                .copied();
             let from = committed.unwrap_or(0).max(partition.start_offset);
             lag += partition.end_offset.saturating_sub(from);
             held += partition.end_offset - partition.start_offset;
@@ -119,32 +134,62 @@ fn share_of_bytes(cells: &[Arc<TaskHealth>]) -> Option<f64> {
 fn connector_metrics(text: &mut String, status: &WorkerStatus, connectors: &[Arc<Connector>]) {
     type Value = fn(&ConnectorStatus) -> Option<f64>;
     let families: [(&str, &str, &str, Value); 4] = [
-        ("records_total", "counter", "Records that became durable.", |c| Some(c.records as f64)),
-        ("bytes_total", "counter", "Bytes of the batches that became durable.", |c| {
-            Some(c.bytes as f64)
-        }),
-        ("skipped_records_total", "counter", "Bad records left out by on_error.", |c| {
-            Some(c.skipped as f64)
-        }),
-        ("lag_records", "gauge", "Records a sink has still to deliver.", |c| {
-            c.lag_records.map(|lag| lag as f64)
-        }),
+        (
+            "records_total",
+            "counter",
+            "Records that became durable.",
+            |c| Some(c.records as f64),
+        ),
+        (
+            "bytes_total",
+            "counter",
+            "Bytes of the batches that became durable.",
+            |c| Some(c.bytes as f64),
+        ),
+        (
+            "skipped_records_total",
+            "counter",
+            "Bad records left out by on_error.",
+            |c| Some(c.skipped as f64),
+        ),
+        (
+            "lag_records",
+            "gauge",
+            "Records a sink has still to deliver.",
+            |c| c.lag_records.map(|lag| lag as f64),
+        ),
     ];
     for (name, kind, help, value) in families {
         head(text, &format!("towpath_connector_{name}"), kind, help);
         for connector in &status.connectors {
             if let Some(value) = value(connector) {
                 let label = label(&connector.name);
-                let _ = writeln!(text, "towpath_connector_{name}{{connector=\"{label}\"}} {value}");
+                let _ = writeln!(
+                    text,
+                    "towpath_connector_{name}{{connector=\"{label}\"}} {value}"
+                );
             }
         }
     }
-    head(text, "towpath_connector_retries_total", "counter", "Tasks opened anew after an error.");
+    head(
+        text,
+        "towpath_connector_retries_total",
+        "counter",
+        "Tasks opened anew after an error.",
+    );
     for connector in connectors {
         let (name, retries) = (label(&connector.spec.name), connector.stats.retries());
-        let _ = writeln!(text, "towpath_connector_retries_total{{connector=\"{name}\"}} {retries}");
+        let _ = writeln!(
+            text,
+            "towpath_connector_retries_total{{connector=\"{name}\"}} {retries}"
+        );
     }
-    head(text, "towpath_task_state", "gauge", "1 for the state a task is in.");
+    head(
+        text,
+        "towpath_task_state",
+        "gauge",
+        "1 for the state a task is in.",
+    );
     for connector in &status.connectors {
         for task in &connector.tasks {
             let (name, number, state) = (label(&connector.name), task.task, task.state.as_str());
@@ -158,24 +203,53 @@ fn connector_metrics(text: &mut String, status: &WorkerStatus, connectors: &[Arc
 
 fn topic_metrics(text: &mut String, log: &Log) {
     let topics = log.topics();
-    head(text, "towpath_partition_end_offset", "gauge", "Offset behind the last readable record.");
-    for (topic, partition) in topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p))) {
-        let (name, number, end) = (label(&topic.name), partition.partition, partition.end_offset);
+    head(
+        text,
+        "towpath_partition_end_offset",
+        "gauge",
+        "Offset behind the last readable record.",
+    );
+    for (topic, partition) in topics
+        .iter()
+        .flat_map(|t| t.partitions.iter().map(move |p| (t, p)))
+    {
+        let (name, number, end) = (
+            label(&topic.name),
+            partition.partition,
+            partition.end_offset,
+        );
         let _ = writeln!(
             text,
             "towpath_partition_end_offset{{topic=\"{name}\",partition=\"{number}\"}} {end}"
         );
     }
-    head(text, "towpath_partition_bytes", "gauge", "Bytes of a partition's segments.");
-    for (topic, partition) in topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p))) {
+    head(
+        text,
+        "towpath_partition_bytes",
+        "gauge",
+        "Bytes of a partition's segments.",
+    );
+    for (topic, partition) in topics
+        .iter()
+        .flat_map(|t| t.partitions.iter().map(move |p| (t, p)))
+    {
         let (name, number, bytes) = (label(&topic.name), partition.partition, partition.bytes);
         let _ = writeln!(
             text,
             "towpath_partition_bytes{{topic=\"{name}\",partition=\"{number}\"}} {bytes}"
         );
     }
-    head(text, "towpath_log_failed", "gauge", "1 when the log takes no more writes.");
-    let _ = writeln!(text, "towpath_log_failed {}", u8::from(log.failure().is_some()));
+    head(
+        text,
+        "towpath_log_failed",
+        "gauge",
+        "1 when the log takes no more writes.",
+    );
+    let _ = writeln!(
+        text,
+        "towpath_log_failed {}",
+        u8::from(log.failure().is_some())
+    );
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -184,5 +258,8 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 
 /// A label's value, with what the format reserves escaped.
 fn label(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }

@@ -21,7 +21,9 @@ impl Backoff {
         if self.limit.is_some_and(|limit| failing >= limit) {
             return None;
         }
-        let doubled = self.first.saturating_mul(1 << attempt.saturating_sub(1).min(20));
+        let doubled = self
+            .first
+            .saturating_mul(1 << attempt.saturating_sub(1).min(20));
         let full = doubled.min(self.max);
         // A hasher with fresh keys is the standard library's source of randomness.
         let random = RandomState::new().build_hasher().finish();
@@ -41,8 +43,14 @@ mod tests {
             limit: Some(Duration::from_secs(100)),
         };
         for (attempt, full_ms) in [(1, 250), (2, 500), (5, 4_000), (9, 60_000), (40, 60_000)] {
-            let wait = backoff.wait(attempt, Duration::from_secs(99)).expect("within the limit").as_millis();
-            assert!((full_ms / 2..=full_ms).contains(&wait), "attempt {attempt} waits {wait} ms");
+            let wait = backoff
+                .wait(attempt, Duration::from_secs(99))
+                .expect("within the limit")
+                .as_millis();
+            assert!(
+                (full_ms / 2..=full_ms).contains(&wait),
+                "attempt {attempt} waits {wait} ms"
+            );
         }
         assert_eq!(backoff.wait(1, Duration::from_secs(100)), None);
     }

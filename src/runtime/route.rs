@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use towpath_log::{Log, TopicBatch};
 use towpath_pipeline::PartitionBy;
-use towpath_record::{BatchBuilder, BatchError};
+use towpath_record::{BatchBuilder, BatchError, Record};
 use towpath_sdk::{
     Error, ErrorKind, Fill, Origin, Part, RecordScope, Refused, Result, Scope, TemplateName,
 };
@@ -48,8 +48,13 @@ impl Router {
     /// # Errors
     /// The fixed topic cannot be created.
     pub fn new(spec: Arc<ConnectorSpec>, source: &SourceSpec, log: Log) -> Result<Self> {
-        let mut router =
-            Self { spec, source: source.clone(), log, topics: Vec::new(), turn: 0 };
+        let mut router = Self {
+            spec,
+            source: source.clone(),
+            log,
+            topics: Vec::new(),
+            turn: 0,
+        };
         if let Some(topic) = &source.fixed_topic {
             router.index_of(topic)?;
         }
@@ -67,11 +72,14 @@ impl Router {
             && let Some(partitions) = self.whole_partitions(topic, &parts)
         {
             let name = topic.name.clone();
-            let whole = parts.into_iter().zip(partitions).map(|(part, partition)| TopicBatch {
-                topic: name.clone(),
-                partition,
-                batch: part.batch,
-            });
+            let whole = parts
+                .into_iter()
+                .zip(partitions)
+                .map(|(part, partition)| TopicBatch {
+                    topic: name.clone(),
+                    partition,
+                    batch: part.batch,
+                });
             return Ok(whole.collect());
         }
         for part in &parts {
@@ -81,7 +89,11 @@ impl Router {
         for topic in &mut self.topics {
             for (partition, builder) in (0..).zip(&mut topic.builders) {
                 if let Some(batch) = builder.finish() {
-                    routed.push(TopicBatch { topic: topic.name.clone(), partition, batch });
+                    routed.push(TopicBatch {
+                        topic: topic.name.clone(),
+                        partition,
+                        batch,
+                    });
                 }
             }
         }
@@ -115,6 +127,15 @@ impl Router {
         let (mut topic, mut key) = (Vec::new(), Vec::new());
         for record in part.batch.records() {
             let record = record.map_err(|error| malformed(&part.origin, error))?;
+            if self.source.fixed_topic.is_some() && self.source.key.is_none() && self.fits(&record)
+            {
+                let partition = self.partition_of(0, record.key, &part.origin);
+                let builder = &mut self.topics[0].builders[partition as usize];
+                builder
+                    .copy(&record)
+                    .map_err(|error| malformed(&part.origin, error))?;
+                continue;
+            }
             let scope = SourceScope {
                 origin: &part.origin,
                 record: RecordScope {
@@ -129,12 +150,27 @@ impl Router {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Record => {
                     let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
-                    self.source.on_error.refuse(refused, Refused { error, payload })?;
+                    self.source
+                        .on_error
+                        .refuse(refused, Refused { error, payload })?;
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// The partition for a record with `key`, in the topic at `index`.
+    fn partition_of(&mut self, index: usize, key: Option<&[u8]>, origin: &Origin) -> u32 {
+        let partitions = self.topics[index].partitions();
+        match (self.source.partition_by, key) {
+            (PartitionBy::RoundRobin, _) => {
+                self.turn = (self.turn + 1) % partitions;
+                self.turn
+            }
+            (PartitionBy::Key, Some(key)) => partition::of_key(key, partitions),
+            _ => partition::of_key(origin.name.as_bytes(), partitions),
+        }
     }
 
     fn deal_one(
@@ -154,15 +190,7 @@ impl Router {
             }
             None => record.key,
         };
-        let partitions = self.topics[index].partitions();
-        let partition = match (self.source.partition_by, own_key) {
-            (PartitionBy::RoundRobin, _) => {
-                self.turn = (self.turn + 1) % partitions;
-                self.turn
-            }
-            (PartitionBy::Key, Some(key)) => partition::of_key(key, partitions),
-            _ => partition::of_key(scope.origin.name.as_bytes(), partitions),
-        };
+        let partition = self.partition_of(index, own_key, scope.origin);
         let builder = &mut self.topics[index].builders[partition as usize];
         let pushed = match &self.source.key {
             None => builder.copy(record),
@@ -176,22 +204,28 @@ impl Router {
         pushed.map_err(|error| malformed(scope.origin, error))
     }
 
-    fn check_size(&self, scope: &SourceScope<'_>) -> Result<()> {
-        let record = scope.record.record;
+    fn fits(&self, record: &Record<'_>) -> bool {
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        if bytes as u64 <= self.source.max_record_bytes {
+        bytes as u64 <= self.source.max_record_bytes
+    }
+
+    fn check_size(&self, scope: &SourceScope<'_>) -> Result<()> {
+        if self.fits(scope.record.record) {
             return Ok(());
         }
         Err(Error::record("take a record from", &scope.origin.name)
             .because(format!(
-                "it has {bytes} bytes, more than max_record ({})",
+                "it is larger than max_record ({} bytes)",
                 self.source.max_record_bytes
             ))
             .remedy("raise `max_record` in towpath.yaml, or set `on_error: skip`"))
     }
 
     fn fixed_topic(&self) -> Option<&Topic> {
-        self.source.fixed_topic.as_ref().and_then(|_| self.topics.first())
+        self.source
+            .fixed_topic
+            .as_ref()
+            .and_then(|_| self.topics.first())
     }
 
     /// The index of the record's topic in `self.topics`.
@@ -201,7 +235,10 @@ impl Router {
         }
         rendered.clear();
         self.source.topic.render(scope, rendered)?;
-        let known = self.topics.iter().position(|topic| topic.name.as_bytes() == &**rendered);
+        let known = self
+            .topics
+            .iter()
+            .position(|topic| topic.name.as_bytes() == &**rendered);
         if let Some(index) = known {
             return Ok(index);
         }
@@ -230,7 +267,10 @@ impl Router {
         };
         let builders = || BatchBuilder::with_capacity(capacity);
         let builders = std::iter::repeat_with(builders).take(partitions).collect();
-        self.topics.push(Topic { name: name.into(), builders });
+        self.topics.push(Topic {
+            name: name.into(),
+            builders,
+        });
         Ok(self.topics.len() - 1)
     }
 }
@@ -249,7 +289,9 @@ struct SourceScope<'a> {
 
 impl Scope for SourceScope<'_> {
     fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        let TemplateName::Extra(name) = name else { return self.record.lookup(name) };
+        let TemplateName::Extra(name) = name else {
+            return self.record.lookup(name);
+        };
         let mut fields = self.origin.fields.iter();
         let (_, value) = fields.find(|(field, _)| field == name)?;
         Some(Fill::Bytes(Cow::Borrowed(value)))

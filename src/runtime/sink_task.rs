@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
-use towpath_sdk::config::Start;
 use towpath_record::Batch;
+use towpath_sdk::config::Start;
 use towpath_sdk::{Flushed, Result, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition};
 
 use crate::assignment::{Assigned, start_offset};
@@ -74,7 +74,10 @@ impl Volume {
     fn take(&mut self, records: u64) -> Self {
         let records = records.min(self.records);
         let share = records as f64 / self.records.max(1) as f64;
-        let taken = Self { records, bytes: (self.bytes as f64 * share) as u64 };
+        let taken = Self {
+            records,
+            bytes: (self.bytes as f64 * share) as u64,
+        };
         self.records -= taken.records;
         self.bytes -= taken.bytes;
         taken
@@ -123,7 +126,9 @@ impl<'a> SinkTask<'a> {
 
     async fn drive(&mut self, assigned: &[Assigned], stop: &mut Stop) -> Result<Ended> {
         self.open(assigned).await?;
-        self.context.health.set(crate::status::TaskState::Running, None);
+        self.context
+            .health
+            .set(crate::status::TaskState::Running, None);
         loop {
             let signal = stop.signal();
             if signal == Signal::Stop {
@@ -151,15 +156,34 @@ impl<'a> SinkTask<'a> {
                 .log
                 .reader(&topic.name, partition, offset, ReadTo::Durable)
                 .map_err(|error| log_error("read the log", error))?;
-            let partition = SinkPartition { topic, partition, offset };
+            let partition = SinkPartition {
+                topic,
+                partition,
+                offset,
+            };
             if !committed && (offset > 0 || self.spec.start != Start::Earliest) {
-                beginnings.push(self.group_offset(&partition.topic.name, partition.partition, offset));
+                beginnings.push(self.group_offset(
+                    &partition.topic.name,
+                    partition.partition,
+                    offset,
+                ));
             }
-            self.inputs.push(Input { partition, reader, delivered: offset });
+            self.inputs.push(Input {
+                partition,
+                reader,
+                delivered: offset,
+            });
         }
         // A beginning that was chosen once stays: `latest` must not move with every restart.
         if !beginnings.is_empty() {
-            submit(&self.writer, AppendSet { offsets: beginnings, ..AppendSet::default() }).await?;
+            submit(
+                &self.writer,
+                AppendSet {
+                    offsets: beginnings,
+                    ..AppendSet::default()
+                },
+            )
+            .await?;
         }
         let (format, fields) = self.spec.config.format();
         let context = SinkContext {
@@ -167,8 +191,15 @@ impl<'a> SinkTask<'a> {
             task: self.context.task,
             tasks: self.context.tasks,
             log_id: self.log.id().to_string().into(),
-            generation: self.log.group(&self.spec.group).map_or(0, |group| group.generation),
-            partitions: self.inputs.iter().map(|input| input.partition.clone()).collect(),
+            generation: self
+                .log
+                .group(&self.spec.group)
+                .map_or(0, |group| group.generation),
+            partitions: self
+                .inputs
+                .iter()
+                .map(|input| input.partition.clone())
+                .collect(),
             state: self.state.clone(),
             encoder: towpath_formats::encoder(format, &fields)?,
             value_at: towpath_formats::lookup,
@@ -199,9 +230,12 @@ impl<'a> SinkTask<'a> {
                 break;
             }
             self.turn = (self.turn + 1) % self.inputs.len();
-            let Input { reader, partition, .. } = &mut self.inputs[self.turn];
-            let batches =
-                reader.next(READ_BYTES).map_err(|error| log_error("read the log", error))?;
+            let Input {
+                reader, partition, ..
+            } = &mut self.inputs[self.turn];
+            let batches = reader
+                .next(READ_BYTES)
+                .map_err(|error| log_error("read the log", error))?;
             let Some(batches) = batches else { continue };
             for batch in &batches {
                 bytes += batch.as_bytes().len();
@@ -220,7 +254,11 @@ impl<'a> SinkTask<'a> {
 
     fn flush_is_due(&self, idle: bool) -> bool {
         let since = self.flushed_at.elapsed();
-        if self.sink.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+        if self
+            .sink
+            .deadline()
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
             return true;
         }
         self.unflushed.records > 0
@@ -238,12 +276,22 @@ impl<'a> SinkTask<'a> {
             .map(|done| self.group_offset(&done.topic.name, done.partition, done.offset))
             .collect();
         let state = self.state.change(flushed.state);
-        submit(&self.writer, AppendSet { offsets, state, ..AppendSet::default() }).await?;
+        submit(
+            &self.writer,
+            AppendSet {
+                offsets,
+                state,
+                ..AppendSet::default()
+            },
+        )
+        .await?;
         log_refused(&self.context.connector, &flushed.refused);
         let advanced = flushed.offsets.iter().map(|done| self.advance(done)).sum();
         let delivered = self.undelivered.take(advanced);
         let skipped = (flushed.refused.len() as u64).min(delivered.records);
-        self.context.stats.add(delivered.records - skipped, delivered.bytes, skipped);
+        self.context
+            .stats
+            .add(delivered.records - skipped, delivered.bytes, skipped);
         self.unflushed = Volume::default();
         self.context.health.reset_attempts();
         self.flushed_at = Instant::now();
@@ -272,12 +320,19 @@ impl<'a> SinkTask<'a> {
         let of_partition = |input: &&mut Input| {
             input.partition.partition == done.partition && input.partition.topic == done.topic
         };
-        let Some(input) = self.inputs.iter_mut().find(of_partition) else { return 0 };
+        let Some(input) = self.inputs.iter_mut().find(of_partition) else {
+            return 0;
+        };
         let before = std::mem::replace(&mut input.delivered, done.offset);
         done.offset.saturating_sub(before)
     }
 
     fn group_offset(&self, topic: &str, partition: u32, offset: u64) -> GroupOffset {
-        GroupOffset { group: self.spec.group.clone(), topic: topic.into(), partition, offset }
+        GroupOffset {
+            group: self.spec.group.clone(),
+            topic: topic.into(),
+            partition,
+            offset,
+        }
     }
 }

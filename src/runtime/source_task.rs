@@ -23,7 +23,7 @@ use crate::supervisor::{Ended, Stop, TaskContext, open_writer};
 use crate::task_state::TaskState;
 
 /// Append sets a task may have in flight.
-const IN_FLIGHT_MAX: usize = 4;
+const IN_FLIGHT_MAX: usize = 8;
 
 /// A set on its way to the disk, and what to do when it has arrived.
 struct InFlight {
@@ -152,22 +152,39 @@ impl SourceTask<'_> {
         let mut refused = batch.refused;
         let batches = self.router.route(batch.parts, &mut refused)?;
         let records = batches.iter().map(|batch| batch.batch.len() as u64).sum();
-        let bytes = batches.iter().map(|batch| batch.batch.as_bytes().len() as u64).sum();
+        let bytes = batches
+            .iter()
+            .map(|batch| batch.batch.as_bytes().len() as u64)
+            .sum();
         let state = self.state.change(batch.state);
-        let set =
-            AppendSet { batches, state, until: ReadTo::Committed, ..AppendSet::default() };
+        let set = AppendSet {
+            batches,
+            state,
+            until: ReadTo::Committed,
+            ..AppendSet::default()
+        };
         let outcome = hand_over(&self.writer, set);
-        self.in_flight.push_back(InFlight { outcome, records, bytes, refused, _share: share });
+        self.in_flight.push_back(InFlight {
+            outcome,
+            records,
+            bytes,
+            refused,
+            _share: share,
+        });
         Ok(())
     }
 
     /// The first set in flight is committed.
     async fn settle(&mut self) -> Result<()> {
-        let Some(done) = self.in_flight.pop_front() else { return Ok(()) };
+        let Some(done) = self.in_flight.pop_front() else {
+            return Ok(());
+        };
         self.committed += 1;
         self.context.health.reset_attempts();
         log_refused(&self.context.connector, &done.refused);
-        self.context.stats.add(done.records, done.bytes, done.refused.len() as u64);
+        self.context
+            .stats
+            .add(done.records, done.bytes, done.refused.len() as u64);
         match self.durability {
             Durability::Fsync => self.acknowledge(self.committed).await,
             Durability::Os => {
@@ -189,7 +206,10 @@ impl SourceTask<'_> {
     /// Asks to hear when what is committed now is durable, unless such a question is open.
     fn raise_barrier(&mut self) {
         if self.barrier.is_none() {
-            let set = AppendSet { until: ReadTo::Durable, ..AppendSet::default() };
+            let set = AppendSet {
+                until: ReadTo::Durable,
+                ..AppendSet::default()
+            };
             self.barrier = Some((hand_over(&self.writer, set), self.committed));
         }
     }
@@ -225,6 +245,9 @@ async fn next_outcome(
 pub(crate) fn log_refused(connector: &str, refused: &[Refused]) {
     if let Some(first) = refused.first() {
         let count = refused.len();
-        warn!(connector, count, "left out as on_error says: {}", first.error);
+        warn!(
+            connector,
+            count, "left out as on_error says: {}", first.error
+        );
     }
 }

@@ -96,7 +96,12 @@ impl ConnectorSpec {
             start: sink.start,
             on_error: sink.connector.on_error,
         };
-        Self::new(pipeline, &sink.connector, sink.config.tasks_max(), Side::Sink(side))
+        Self::new(
+            pipeline,
+            &sink.connector,
+            sink.config.tasks_max(),
+            Side::Sink(side),
+        )
     }
 
     fn new(pipeline: &Pipeline, connector: &Connector, tasks_max: u32, side: Side) -> Self {
@@ -149,7 +154,8 @@ impl ConnectorSpec {
                     TopicSelector::Pattern(_) => None,
                 });
                 let held = log.topics().into_iter().map(|topic| topic.name);
-                let names: BTreeSet<_> = named.chain(held.filter(|name| sink.reads(name))).collect();
+                let names: BTreeSet<_> =
+                    named.chain(held.filter(|name| sink.reads(name))).collect();
                 (
                     towpath_log::ConnectorKind::Sink,
                     sink.config.far_side(),
@@ -182,10 +188,16 @@ pub(crate) fn topic_config(
     config: &WorkerConfig,
 ) -> TopicConfig {
     let defaults = &config.topic_defaults;
-    let partitions = declared.and_then(|topic| topic.partitions).unwrap_or(defaults.partitions);
-    let retention =
-        declared.and_then(|topic| topic.retention.as_ref()).unwrap_or(&defaults.retention);
-    let format = declared.and_then(|topic| topic.format).or(format).unwrap_or(Format::Text);
+    let partitions = declared
+        .and_then(|topic| topic.partitions)
+        .unwrap_or(defaults.partitions);
+    let retention = declared
+        .and_then(|topic| topic.retention.as_ref())
+        .unwrap_or(&defaults.retention);
+    let format = declared
+        .and_then(|topic| topic.format)
+        .or(format)
+        .unwrap_or(Format::Text);
     TopicConfig {
         partitions: partitions.get(),
         format: format.as_str().to_owned(),

@@ -65,8 +65,12 @@ impl Stats {
     /// Rates since the oldest sample.
     pub fn rates(&self, now: Instant) -> Rates {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(&(since, records, bytes)) = samples.front() else { return Rates::default() };
-        let seconds = now.saturating_duration_since(since).max(Duration::from_millis(1));
+        let Some(&(since, records, bytes)) = samples.front() else {
+            return Rates::default();
+        };
+        let seconds = now
+            .saturating_duration_since(since)
+            .max(Duration::from_millis(1));
         let per_second = |now: u64, then: u64| (now - then) as f64 / seconds.as_secs_f64();
         Rates {
             records: per_second(self.records(), records),

@@ -138,8 +138,14 @@ async fn wait_after(
         _ => None,
     };
     let Some(wait) = wait else {
-        error!(connector = &*context.connector, task = context.task, "failed: {error}");
-        context.health.set(TaskState::Failed, Some(error.to_string()));
+        error!(
+            connector = &*context.connector,
+            task = context.task,
+            "failed: {error}"
+        );
+        context
+            .health
+            .set(TaskState::Failed, Some(error.to_string()));
         return false;
     };
     warn!(
@@ -150,7 +156,11 @@ async fn wait_after(
         wait.as_secs_f64()
     );
     context.stats.add_retry();
-    context.health.set_retrying(error.to_string(), attempt, now_ms() + wait.as_millis() as u64);
+    context.health.set_retrying(
+        error.to_string(),
+        attempt,
+        now_ms() + wait.as_millis() as u64,
+    );
     tokio::select! {
         () = tokio::time::sleep(wait) => {}
         () = stop.requested() => {}

@@ -20,7 +20,10 @@ pub(crate) struct TaskState {
 
 impl TaskState {
     pub fn new(log: &Log, owner: &str, writer: Arc<Writer>) -> Self {
-        Self { values: Mutex::new(log.state(owner)), writer }
+        Self {
+            values: Mutex::new(log.state(owner)),
+            writer,
+        }
     }
 
     /// Takes changes over and gives each the value it replaces, which the committer compares with
@@ -34,7 +37,11 @@ impl TaskState {
                     Some(value) => values.insert(key.clone(), value.clone()),
                     None => values.remove(&key),
                 };
-                towpath_log::StateChange { key, before, after: value }
+                towpath_log::StateChange {
+                    key,
+                    before,
+                    after: value,
+                }
             })
             .collect()
     }
@@ -43,7 +50,11 @@ impl TaskState {
 #[async_trait]
 impl State for TaskState {
     fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.values
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
     }
 
     fn scan(&self, prefix: &[u8]) -> Vec<(Bytes, Bytes)> {
@@ -58,7 +69,11 @@ impl State for TaskState {
 
     async fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
         let state = self.change(changes);
-        let set = AppendSet { state, until: ReadTo::Durable, ..AppendSet::default() };
+        let set = AppendSet {
+            state,
+            until: ReadTo::Durable,
+            ..AppendSet::default()
+        };
         submit(&self.writer, set).await
     }
 }

@@ -32,7 +32,11 @@ impl Scene {
     fn with(config: LogConfig) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (log, _) = Log::open_disk(&dir.path().join("data"), config).expect("a log");
-        Self { world: Arc::default(), dir, log }
+        Self {
+            world: Arc::default(),
+            dir,
+            log,
+        }
     }
 
     fn load(&self, yaml: &str) -> Loaded {
@@ -50,15 +54,23 @@ impl Scene {
 
     async fn start(&self, yaml: &str, drain: bool) -> Arc<Worker> {
         let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
-        let options = WorkerOptions { drain, fresh: false, config };
+        let options = WorkerOptions {
+            drain,
+            fresh: false,
+            config,
+        };
         let loaded = self.load(yaml);
-        Worker::start(self.log.clone(), &loaded, options).await.expect("a worker")
+        Worker::start(self.log.clone(), &loaded, options)
+            .await
+            .expect("a worker")
     }
 
     /// Runs a drain to its end and returns the connectors that failed.
     async fn drain(&self, yaml: &str) -> Vec<String> {
         let worker = self.start(yaml, true).await;
-        let outcome = tokio::time::timeout(DEADLINE, worker.finished()).await.expect("an end");
+        let outcome = tokio::time::timeout(DEADLINE, worker.finished())
+            .await
+            .expect("an end");
         outcome.failed
     }
 
@@ -74,7 +86,9 @@ impl Scene {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(DEADLINE, reached).await.expect("the state is reached");
+        tokio::time::timeout(DEADLINE, reached)
+            .await
+            .expect("the state is reached");
     }
 }
 
@@ -103,8 +117,14 @@ async fn transient_errors_on_both_sides_lose_and_double_nothing() {
         scene.world.sink_fails_every.store(sink, SeqCst);
         assert_eq!(scene.drain(ONE_TO_ONE).await, Vec::<String>::new());
         scene.world.assert_delivered(10_000);
-        assert!(source == 0 || scene.world.source_lives.load(SeqCst) > 1, "the source never failed");
-        assert!(sink == 0 || scene.world.sink_lives.load(SeqCst) > 1, "the sink never failed");
+        assert!(
+            source == 0 || scene.world.source_lives.load(SeqCst) > 1,
+            "the source never failed"
+        );
+        assert!(
+            sink == 0 || scene.world.sink_lives.load(SeqCst) > 1,
+            "the sink never failed"
+        );
     }
 }
 
@@ -118,8 +138,14 @@ async fn acknowledgements_follow_durability_also_without_fsync() {
     let scene = Scene::with(os);
     assert_eq!(scene.drain(ONE_TO_ONE).await, Vec::<String>::new());
     scene.world.assert_delivered(10_000);
-    let (read, acked) = (scene.world.batches.load(SeqCst), scene.world.acked.load(SeqCst));
-    assert_eq!(read, acked, "a drain ends when every batch is durable and acknowledged");
+    let (read, acked) = (
+        scene.world.batches.load(SeqCst),
+        scene.world.acked.load(SeqCst),
+    );
+    assert_eq!(
+        read, acked,
+        "a drain ends when every batch is durable and acknowledged"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,12 +203,20 @@ sources:
     assert_eq!(scene.drain(&yaml).await, Vec::<String>::new());
     let ends = |topic: &str| -> Vec<u64> {
         let topic = scene.log.topic(topic).expect("the topic");
-        topic.partitions.iter().map(|partition| partition.end_offset).collect()
+        topic
+            .partitions
+            .iter()
+            .map(|partition| partition.end_offset)
+            .collect()
     };
     assert_eq!(ends("even"), [250, 250, 250, 250]);
     let keyed = ends("keyed");
     assert_eq!(keyed.iter().sum::<u64>(), 1000);
-    assert_eq!(keyed.iter().filter(|end| **end > 0).count(), 1, "one key, one partition");
+    assert_eq!(
+        keyed.iter().filter(|end| **end > 0).count(),
+        1,
+        "one key, one partition"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,11 +238,18 @@ async fn a_new_connector_beside_orphaned_state_is_refused_unless_told() {
     assert_eq!(scene.drain(ONE_TO_ONE).await, Vec::<String>::new());
     let renamed = ONE_TO_ONE.replace("  in:", "  renamed:");
     let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
-    let options = WorkerOptions { drain: true, fresh: false, config };
+    let options = WorkerOptions {
+        drain: true,
+        fresh: false,
+        config,
+    };
     let loaded = scene.load(&renamed);
     let refused = Worker::start(scene.log.clone(), &loaded, options).await;
     let text = refused.err().expect("it is refused").to_string();
-    assert!(text.contains("formerly: p.in") && text.contains("--fresh"), "{text}");
+    assert!(
+        text.contains("formerly: p.in") && text.contains("--fresh"),
+        "{text}"
+    );
     // With `formerly` it continues: nothing is read twice.
     let moved = renamed.replace("count: 10000,", "count: 10000, formerly: p.in,");
     assert_eq!(scene.drain(&moved).await, Vec::<String>::new());
@@ -219,7 +260,10 @@ async fn a_new_connector_beside_orphaned_state_is_refused_unless_told() {
 async fn applying_restarts_only_what_changed() {
     let scene = Scene::new();
     let worker = scene.start(ONE_TO_ONE, false).await;
-    let unchanged = worker.apply(&scene.load(ONE_TO_ONE)).await.expect("it applies");
+    let unchanged = worker
+        .apply(&scene.load(ONE_TO_ONE))
+        .await
+        .expect("it applies");
     assert_eq!(unchanged, Vec::<String>::new());
     let more = ONE_TO_ONE.replace("count: 10000", "count: 12000");
     let done = worker.apply(&scene.load(&more)).await.expect("it applies");

@@ -66,11 +66,7 @@ impl Worker {
     /// # Errors
     /// A source without an end in a drain; state of an old connector that a new one would ignore;
     /// a topic that exists in another form; a log that cannot be written.
-    pub async fn start(
-        log: Log,
-        loaded: &Loaded,
-        options: WorkerOptions,
-    ) -> Result<Arc<Self>> {
+    pub async fn start(log: Log, loaded: &Loaded, options: WorkerOptions) -> Result<Arc<Self>> {
         let specs = ConnectorSpec::all(loaded, &options.config);
         if options.drain {
             let endless = specs.iter().find(|spec| !spec.has_end());
@@ -96,8 +92,9 @@ impl Worker {
         });
         let paused = control::paused(&worker.log);
         // Sinks first: they wait where the sources will write.
-        let (sinks, sources): (Vec<_>, Vec<_>) =
-            specs.into_iter().partition(|spec| matches!(spec.side, Side::Sink(_)));
+        let (sinks, sources): (Vec<_>, Vec<_>) = specs
+            .into_iter()
+            .partition(|spec| matches!(spec.side, Side::Sink(_)));
         for spec in sinks.into_iter().chain(sources) {
             worker.start_connector(spec, &paused);
         }
@@ -123,7 +120,11 @@ impl Worker {
     /// Waits for the end of a drain, or for the log to fail.
     pub async fn finished(&self) -> Outcome {
         // The sender lives as long as `self`.
-        let _ = self.finished.subscribe().wait_for(|finished| *finished).await;
+        let _ = self
+            .finished
+            .subscribe()
+            .wait_for(|finished| *finished)
+            .await;
         let connectors = self.all();
         let unfinished = |connector: &&Arc<Connector>| {
             !matches!(connector.state(), TaskState::Done | TaskState::Paused)
@@ -134,7 +135,10 @@ impl Worker {
                 .filter(unfinished)
                 .map(|connector| connector.spec.name.to_string())
                 .collect(),
-            skipped: connectors.iter().map(|connector| connector.stats.skipped()).sum(),
+            skipped: connectors
+                .iter()
+                .map(|connector| connector.stats.skipped())
+                .sum(),
             log_failure: self.log.failure().map(|error| error.to_string()),
         }
     }
@@ -166,7 +170,9 @@ impl Worker {
     /// Stops a connector until [`Worker::resume`].
     pub async fn pause(&self, name: &str) -> Result<()> {
         let _changing = self.changing.lock().await;
-        self.connector(name)?.stop(STOP_DEADLINE, TaskState::Paused).await;
+        self.connector(name)?
+            .stop(STOP_DEADLINE, TaskState::Paused)
+            .await;
         Ok(())
     }
 
@@ -224,7 +230,9 @@ impl Worker {
             let running = self.connectors().get(&*spec.name).cloned();
             let name = spec.name.clone();
             match running {
-                Some(running) if running.spec.configured.same_configuration(&spec.configured) => continue,
+                Some(running) if running.spec.configured.same_configuration(&spec.configured) => {
+                    continue;
+                }
                 Some(running) => {
                     running.stop(STOP_DEADLINE, TaskState::Stopped).await;
                     done.push(format!("restarted {name}"));
@@ -250,7 +258,10 @@ impl Worker {
         let is_paused = paused.contains(&name);
         let connector = Arc::new(Connector::new(spec, TaskState::Paused));
         if is_paused {
-            info!(connector = name, "is paused; `towpath resume {name}` starts it");
+            info!(
+                connector = name,
+                "is paused; `towpath resume {name}` starts it"
+            );
         } else {
             self.run(&connector);
         }
@@ -280,13 +291,21 @@ impl Worker {
 
     /// Starts the tasks of a connector that does not run.
     fn run(&self, connector: &Connector) {
-        let finishing = self.finishing.load(Relaxed) && matches!(connector.spec.side, Side::Sink(_));
-        let signal = if finishing { Signal::Finish } else { Signal::Run };
+        let finishing =
+            self.finishing.load(Relaxed) && matches!(connector.spec.side, Side::Sink(_));
+        let signal = if finishing {
+            Signal::Finish
+        } else {
+            Signal::Run
+        };
         connector.start(&self.log, &self.budget, self.options.drain, signal);
     }
 
     fn registrations(&self) -> Vec<Registration> {
-        self.all().iter().map(|connector| connector.spec.registration(&self.log)).collect()
+        self.all()
+            .iter()
+            .map(|connector| connector.spec.registration(&self.log))
+            .collect()
     }
 
     /// Has the log know what everything that is configured reads and writes now.
@@ -304,7 +323,8 @@ impl Worker {
         self.renew();
         if !self.options.drain {
             let running = self.registrations();
-            if let Err(error) = prepare::release_orphans(&self.log, &running, &self.options.config) {
+            if let Err(error) = prepare::release_orphans(&self.log, &running, &self.options.config)
+            {
                 warn!("{error}");
             }
         }
@@ -317,14 +337,21 @@ impl Worker {
     fn connector(&self, name: &str) -> Result<Arc<Connector>> {
         let found = self.connectors().get(name).cloned();
         found.ok_or_else(|| {
-            let names = self.connectors().keys().cloned().collect::<Vec<_>>().join(", ");
+            let names = self
+                .connectors()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
             Error::configuration("find a connector named", name)
                 .remedy(format!("this worker runs: {names}"))
         })
     }
 
     fn connectors(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Connector>>> {
-        self.connectors.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -358,7 +385,9 @@ async fn tick(worker: std::sync::Weak<Worker>) {
     let mut retention_at = Instant::now() + RETENTION_INTERVAL;
     loop {
         ticks.tick().await;
-        let Some(worker) = worker.upgrade() else { return };
+        let Some(worker) = worker.upgrade() else {
+            return;
+        };
         let now = Instant::now();
         for connector in worker.all() {
             connector.stats.sample(now);
@@ -378,4 +407,3 @@ async fn tick(worker: std::sync::Weak<Worker>) {
         }
     }
 }
-

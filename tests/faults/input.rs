@@ -207,8 +207,17 @@ fn a_record_that_cannot_become_json_is_named_and_left_out_only_when_told() {
     );
     let finished = workdir.drain("copy.yaml", 0);
     assert_eq!(workdir.read("out/all.log"), b"\"fine\"\n\"fine too\"\n");
+    let row = finished
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("copy.out"));
     assert!(
-        finished.stderr.contains("skipped"),
+        row.is_some_and(|row| row.ends_with(" 1")),
+        "not counted: {}",
+        finished.stderr
+    );
+    assert!(
+        finished.stderr.contains("left out"),
         "nobody says so: {}",
         finished.stderr
     );

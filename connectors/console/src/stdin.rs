@@ -2,8 +2,11 @@
 //!
 //! A thread that waits in `read(2)` cannot be stopped, and a second one would take bytes from it.
 //! So there is one for the life of the configuration, and each task that is opened takes over where
-//! the last one stopped.
+//! the last one stopped: at the first batch that is not known to be durable. What the last one had
+//! read and was not told of is given again, so after a failure of the log it may come twice, but it
+//! is not lost while the worker lives.
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,8 +55,15 @@ pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn Sour
     }))
 }
 
-/// What the thread sends: batches, then perhaps an error. It ends where the input ends.
-type Feed = mpsc::Receiver<Result<SourceBatch>>;
+/// What the thread made, for one task after the other.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// Batches, then perhaps an error. It ends where the input ends.
+    coming: mpsc::Receiver<Result<SourceBatch>>,
+    /// The records of each batch that was read and is not durable: shared bytes, no more of them
+    /// than the runtime lets be in flight.
+    unacknowledged: VecDeque<Vec<Part>>,
+}
 
 /// A checked configuration, and the thread once there is one.
 #[derive(Debug)]
@@ -81,21 +91,40 @@ impl SourceConfig for StdinConfig {
 
     fn source(&self) -> Box<dyn Source> {
         let open_input = || Box::new(std::io::stdin()) as Box<dyn Read + Send>;
-        Box::new(Stdin {
-            options: self.options.clone(),
-            shared: self.feed.clone(),
-            feed: None,
+        Box::new(Stdin::new(
+            self.options.clone(),
+            self.feed.clone(),
             open_input,
-        })
+        ))
     }
 }
 
 /// One task.
 pub(crate) struct Stdin {
-    pub(crate) options: StdinOptions,
-    pub(crate) shared: Arc<Mutex<Option<Feed>>>,
-    pub(crate) feed: Option<OwnedMutexGuard<Option<Feed>>>,
-    pub(crate) open_input: fn() -> Box<dyn Read + Send>,
+    options: StdinOptions,
+    shared: Arc<Mutex<Option<Feed>>>,
+    feed: Option<OwnedMutexGuard<Option<Feed>>>,
+    /// How many of the unacknowledged batches this life has read, and how many were acknowledged.
+    given: usize,
+    acknowledged: u64,
+    open_input: fn() -> Box<dyn Read + Send>,
+}
+
+impl Stdin {
+    pub(crate) fn new(
+        options: StdinOptions,
+        shared: Arc<Mutex<Option<Feed>>>,
+        open_input: fn() -> Box<dyn Read + Send>,
+    ) -> Self {
+        Self {
+            options,
+            shared,
+            feed: None,
+            given: 0,
+            acknowledged: 0,
+            open_input,
+        }
+    }
 }
 
 #[async_trait]
@@ -123,17 +152,53 @@ impl Source for Stdin {
                 .name("stdin".to_owned())
                 .spawn(move || framer.run(open_input(), &sender))
                 .map_err(|error| Error::transient("read", "stdin").because(error))?;
-            *feed = Some(receiver);
+            *feed = Some(Feed {
+                coming: receiver,
+                unacknowledged: VecDeque::new(),
+            });
         }
         self.feed = Some(feed);
         Ok(())
     }
 
     async fn read(&mut self) -> Result<Option<SourceBatch>> {
-        match self.feed.as_mut().and_then(|feed| feed.as_mut()) {
-            Some(feed) => feed.recv().await.transpose(),
-            None => Err(Error::fatal("read", "stdin, which is not open")),
+        let Some(feed) = self.feed.as_mut().and_then(|feed| feed.as_mut()) else {
+            return Err(Error::fatal("read", "stdin, which is not open"));
+        };
+        if let Some(parts) = feed.unacknowledged.get(self.given) {
+            self.given += 1;
+            return Ok(Some(SourceBatch {
+                parts: parts.iter().map(again).collect(),
+                ..SourceBatch::default()
+            }));
         }
+        let Some(batch) = feed.coming.recv().await.transpose()? else {
+            return Ok(None);
+        };
+        let parts = batch.parts.iter().map(again).collect();
+        feed.unacknowledged.push_back(parts);
+        self.given += 1;
+        Ok(Some(batch))
+    }
+
+    async fn ack(&mut self, batches: u64) -> Result<()> {
+        if let Some(feed) = self.feed.as_mut().and_then(|feed| feed.as_mut()) {
+            let new = batches.saturating_sub(self.acknowledged);
+            let durable = usize::try_from(new).map_or(self.given, |new| new.min(self.given));
+            feed.unacknowledged.drain(..durable);
+            self.given -= durable;
+            self.acknowledged = batches;
+        }
+        Ok(())
+    }
+}
+
+/// The same records of the same place; the bytes are shared.
+fn again(part: &Part) -> Part {
+    Part {
+        origin: part.origin.clone(),
+        keyed: part.keyed,
+        batch: part.batch.clone(),
     }
 }
 

@@ -156,7 +156,11 @@ impl Sink for Stdout {
                 return Ok(());
             }
             let offset = self.encode(&batch)?;
-            self.reached(SinkOffset { topic: batch.topic, partition: batch.partition, offset });
+            self.reached(SinkOffset {
+                topic: batch.topic,
+                partition: batch.partition,
+                offset,
+            });
         }
         if self.buffer.len() >= BUFFER_BYTES {
             self.print(false).await

@@ -93,19 +93,8 @@ fn options(framing: Framing) -> StdinOptions {
     }
 }
 
-/// Reads all of stdin: records, refused payloads, and the error at the end.
-async fn read(
-    options: StdinOptions,
-    on_error: OnError,
-    open_input: fn() -> Box<dyn Read + Send>,
-) -> (Vec<Vec<u8>>, Vec<Bytes>, Option<Error>) {
-    let mut stdin = Stdin {
-        options,
-        shared: Arc::default(),
-        feed: None,
-        open_input,
-    };
-    let context = SourceContext {
+fn context(on_error: OnError) -> SourceContext {
+    SourceContext {
         connector: "p.stdin".into(),
         task: 0,
         tasks: 1,
@@ -115,8 +104,17 @@ async fn read(
         codecs: Arc::new(Worker),
         on_error,
         health: Arc::new(Worker),
-    };
-    stdin.open(context).await.unwrap();
+    }
+}
+
+/// Reads all of stdin: records, refused payloads, and the error at the end.
+async fn read(
+    options: StdinOptions,
+    on_error: OnError,
+    open_input: fn() -> Box<dyn Read + Send>,
+) -> (Vec<Vec<u8>>, Vec<Bytes>, Option<Error>) {
+    let mut stdin = Stdin::new(options, Arc::default(), open_input);
+    stdin.open(context(on_error)).await.unwrap();
     let (mut records, mut refused) = (Vec::new(), Vec::new());
     loop {
         match stdin.read().await {
@@ -172,6 +170,73 @@ async fn the_whole_input_can_be_one_record() {
             .0
             .is_empty()
     );
+}
+
+/// Lines of `a`, `b`, `c` and `d`, one a read.
+struct Letters(u8);
+
+const LETTERS: usize = 100;
+
+impl Read for Letters {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.0 > b'd' {
+            return Ok(0);
+        }
+        out[..LETTERS].fill(self.0);
+        out[LETTERS] = b'\n';
+        self.0 += 1;
+        Ok(LETTERS + 1)
+    }
+}
+
+/// The first bytes of the records of the next batch.
+async fn next_letters(stdin: &mut Stdin) -> Option<String> {
+    let batch = stdin.read().await.unwrap()?;
+    let records = batch.parts.iter().flat_map(|part| part.batch.records());
+    let letters = records.map(|record| char::from(record.unwrap().value.unwrap()[0]));
+    Some(letters.collect())
+}
+
+#[tokio::test]
+async fn what_was_read_and_not_durable_comes_again_in_the_next_life() {
+    let options = || StdinOptions {
+        max_line: Size(LETTERS as u64),
+        ..options(Framing::Lines)
+    };
+    let shared = Arc::default();
+    let open_input: fn() -> Box<dyn Read + Send> = || Box::new(Letters(b'a'));
+    let life = || Stdin::new(options(), Arc::clone(&shared), open_input);
+
+    let mut first = life();
+    first.open(context(OnError::Fail)).await.unwrap();
+    let mut batches = Vec::new();
+    while let Some(letters) = next_letters(&mut first).await {
+        batches.push(letters);
+    }
+    assert_eq!(batches.concat(), "abcd");
+    assert!(batches.len() > 1, "{batches:?}");
+    first.ack(1).await.unwrap();
+    drop(first);
+
+    // The second life ends in the middle of what comes again: nothing of it is durable.
+    let mut second = life();
+    second.open(context(OnError::Fail)).await.unwrap();
+    assert_eq!(next_letters(&mut second).await.as_ref(), Some(&batches[1]));
+    drop(second);
+
+    let mut third = life();
+    third.open(context(OnError::Fail)).await.unwrap();
+    for (count, letters) in (1..).zip(&batches[1..]) {
+        assert_eq!(next_letters(&mut third).await.as_ref(), Some(letters));
+        third.ack(count).await.unwrap();
+        third.ack(count).await.unwrap();
+    }
+    assert_eq!(next_letters(&mut third).await, None);
+    drop(third);
+
+    let mut last = life();
+    last.open(context(OnError::Fail)).await.unwrap();
+    assert_eq!(next_letters(&mut last).await, None, "all is durable");
 }
 
 #[test]
@@ -267,7 +332,10 @@ async fn records_are_printed_from_the_offset_on() {
 async fn a_bad_record_ends_the_task_behind_what_came_before() {
     let printed = Printed::default();
     let mut stdout = stdout(&printed, OnError::Fail).await;
-    stdout.write(vec![batch(&["a", "bad", "c"], 0)]).await.unwrap();
+    stdout
+        .write(vec![batch(&["a", "bad", "c"], 0)])
+        .await
+        .unwrap();
     assert!(stdout.deadline().is_some());
     assert_eq!(stdout.flush().await.unwrap().offsets[0].offset, 1);
     assert_eq!(*printed.0.lock().unwrap(), b"a\n");

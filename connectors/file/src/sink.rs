@@ -17,7 +17,8 @@
 //!
 //! # Why each record is there exactly once, whatever step is the last
 //!
-//! Offsets and lengths are committed together, after the bytes were synced. So at `open` the first
+//! Offsets and lengths are committed together, after the bytes were synced (when one `write` changes
+//! very many files, first in parts, each with its offset as state: see `ahead`). So at `open` the first
 //! *length* bytes of each file are exactly the records below the committed offsets, and the rest,
 //! if any, is cut before a record is written again. It is cut in every file, not only in those
 //! that get records again, because `{now}` may lead a record elsewhere the second time. What
@@ -46,10 +47,12 @@
 //! A lock (`flock`) on each open file keeps out a second writer, also what a cut-off call of an
 //! earlier task may still be doing.
 
+mod ahead;
 mod config;
 mod disk;
 mod entry;
 mod flush;
+mod limits;
 mod names;
 mod output;
 mod placing;
@@ -110,7 +113,12 @@ impl Sink for FileSink {
     }
 
     async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()> {
-        self.work(move |writer| batches.iter().try_for_each(|batch| writer.write(batch))).await
+        self.work(move |writer| {
+            batches
+                .into_iter()
+                .try_for_each(|batch| writer.write(batch))
+        })
+        .await
     }
 
     async fn flush(&mut self) -> Result<Flushed> {

@@ -48,7 +48,13 @@ impl Error {
     /// `doing` is a verb phrase that follows "cannot", such as `read`; `with` names the object
     /// (a path, a table, an offset), and may be empty.
     pub fn new(kind: ErrorKind, doing: impl Into<String>, with: impl fmt::Display) -> Self {
-        Self { kind, doing: doing.into(), with: with.to_string(), remedy: None, source: None }
+        Self {
+            kind,
+            doing: doing.into(),
+            with: with.to_string(),
+            remedy: None,
+            source: None,
+        }
     }
 
     pub fn transient(doing: impl Into<String>, with: impl fmt::Display) -> Self {
@@ -69,10 +75,7 @@ impl Error {
 
     /// Adds the cause: an error of a library, or words.
     #[must_use]
-    pub fn because(
-        mut self,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
         self
     }
@@ -105,7 +108,11 @@ impl fmt::Display for Error {
                 line.push_str(&text);
             }
             // Our own errors print their chain themselves.
-            cause = if error.is::<Self>() { None } else { error.source() };
+            cause = if error.is::<Self>() {
+                None
+            } else {
+                error.source()
+            };
         }
         if let Some(remedy) = &self.remedy {
             line.push_str("; ");

@@ -29,7 +29,9 @@ pub enum FieldType {
     Float32,
     Float64,
     /// `None` is an unconstrained numeric.
-    Decimal { precision_and_scale: Option<(u32, i32)> },
+    Decimal {
+        precision_and_scale: Option<(u32, i32)>,
+    },
     String,
     Bytes,
     Uuid,

@@ -26,7 +26,9 @@ pub fn keep_secret(text: &str) {
 /// `text` with every secret in it replaced by `***`.
 pub fn hide_secrets(text: &str) -> String {
     let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    secrets
+        .iter()
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
 }
 
 #[cfg(test)]
@@ -40,6 +42,9 @@ mod tests {
         keep_secret("ab");
         assert_eq!(hide_secrets("out/sesame-open/x ab"), "out/***/x ab");
         assert_eq!(hide_secrets("sesame-open-wide"), "***");
-        assert_eq!(crate::Error::fatal("read", "sesame-open").to_string(), "cannot read ***");
+        assert_eq!(
+            crate::Error::fatal("read", "sesame-open").to_string(),
+            "cannot read ***"
+        );
     }
 }

@@ -125,8 +125,13 @@ impl SinkBatch {
 
     /// The offset behind the last record: what is done when all are delivered.
     pub fn next_offset(&self) -> u64 {
-        let next = self.batches.last().map(|batch| batch.header().next_offset());
-        next.and_then(|next| u64::try_from(next).ok()).unwrap_or(0).max(self.from_offset)
+        let next = self
+            .batches
+            .last()
+            .map(|batch| batch.header().next_offset());
+        next.and_then(|next| u64::try_from(next).ok())
+            .unwrap_or(0)
+            .max(self.from_offset)
     }
 }
 

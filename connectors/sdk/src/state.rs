@@ -13,11 +13,17 @@ pub struct StateChange {
 
 impl StateChange {
     pub fn put(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
-        Self { key: key.into(), value: Some(value.into()) }
+        Self {
+            key: key.into(),
+            value: Some(value.into()),
+        }
     }
 
     pub fn delete(key: impl Into<Bytes>) -> Self {
-        Self { key: key.into(), value: None }
+        Self {
+            key: key.into(),
+            value: None,
+        }
     }
 }
 

@@ -44,7 +44,11 @@ pub struct Edited {
 
 impl WorkingBatch {
     pub fn new(batch: Batch) -> Self {
-        Self { batch, edits: Vec::new(), refused: Vec::new() }
+        Self {
+            batch,
+            edits: Vec::new(),
+            refused: Vec::new(),
+        }
     }
 
     /// The batch as it came; indices in the other methods count its records from 0.
@@ -55,7 +59,10 @@ impl WorkingBatch {
     /// What a transform has made of record `index`: `None` when it is untouched, `Some(None)` when
     /// it was dropped.
     pub fn edited(&self, index: usize) -> Option<Option<&Edited>> {
-        let at = self.edits.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        let at = self
+            .edits
+            .binary_search_by_key(&index, |(index, _)| *index)
+            .ok()?;
         Some(self.edits[at].1.as_ref())
     }
 
@@ -107,8 +114,16 @@ impl Edited {
         let headers: Vec<Header<'_>> = self
             .headers
             .iter()
-            .map(|(key, value)| Header { key, value: value.as_deref() })
+            .map(|(key, value)| Header {
+                key,
+                value: value.as_deref(),
+            })
             .collect();
-        builder.push(self.timestamp_ms, self.key.as_deref(), self.value.as_deref(), &headers)
+        builder.push(
+            self.timestamp_ms,
+            self.key.as_deref(),
+            self.value.as_deref(),
+            &headers,
+        )
     }
 }

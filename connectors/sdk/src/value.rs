@@ -28,7 +28,11 @@ pub enum Value {
     /// Nanoseconds since midnight.
     Time(i64),
     /// A calendar interval, whose parts do not convert into each other.
-    Interval { months: i32, days: i32, nanoseconds: i64 },
+    Interval {
+        months: i32,
+        days: i32,
+        nanoseconds: i64,
+    },
     Uuid(u128),
     Array(Vec<Value>),
     /// Fields in their order.
@@ -39,9 +43,10 @@ impl Value {
     /// The field of an object.
     pub fn get(&self, name: &str) -> Option<&Value> {
         match self {
-            Self::Object(fields) => {
-                fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
-            }
+            Self::Object(fields) => fields
+                .iter()
+                .find(|(field, _)| field == name)
+                .map(|(_, value)| value),
             _ => None,
         }
     }

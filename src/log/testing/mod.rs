@@ -1,6 +1,7 @@
 //! For tests, of this crate and of its users: a disk that forgets, a clock that is set by hand,
 //! and a log whose stages run one step at a time. Behind the feature `testing`.
 
+mod random;
 mod sim;
 mod steps;
 
@@ -8,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-pub use sim::{Fault, Random, SimDisk};
+pub use random::Random;
+pub use sim::{Fault, SimDisk};
 pub use steps::{Step, Steps};
 
 use crate::{Clock, Log, LogConfig, LogError, Recovery, Storage};

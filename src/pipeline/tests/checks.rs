@@ -289,7 +289,13 @@ fn a_group_has_one_owner() {
     let text = format!("{RIGHT}{second}");
     check(&[&text], &["a.yaml:12:3: the group `g` has another owner"]);
     let of_a_source = format!("{RIGHT}    group: a.in\n");
-    check(&[&of_a_source], &["a.yaml:7:3: the group `a.in` has another owner"]);
+    check(
+        &[&of_a_source],
+        &["a.yaml:7:3: the group `a.in` has another owner"],
+    );
     let of_the_worker = format!("{RIGHT}    group: towpath\n");
-    check(&[&of_the_worker], &["a.yaml:7:3: the group `towpath` is the worker's own"]);
+    check(
+        &[&of_the_worker],
+        &["a.yaml:7:3: the group `towpath` is the worker's own"],
+    );
 }

@@ -46,8 +46,16 @@ impl World {
             parse: parse_numbers,
             template_names: &[("source", "always `numbers`")],
         };
-        let memory = SinkType { spec: MemoryOptions::spec, parse: parse_memory };
-        let connector = |name, source, sink| ConnectorType { name, summary: "", source, sink };
+        let memory = SinkType {
+            spec: MemoryOptions::spec,
+            parse: parse_memory,
+        };
+        let connector = |name, source, sink| ConnectorType {
+            name,
+            summary: "",
+            source,
+            sink,
+        };
         Registry::new(vec![
             connector("numbers", Some(numbers), None),
             connector("memory", None, Some(memory)),
@@ -67,7 +75,9 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(super::DEADLINE, reached).await.expect("all is delivered");
+        tokio::time::timeout(super::DEADLINE, reached)
+            .await
+            .expect("all is delivered");
     }
 
     /// True for every so manieth call, ten times in all: a sink that fails for ever in the midst of
@@ -94,9 +104,18 @@ towpath_sdk::options! {
 }
 
 fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
-    let NumbersOptions { count, sound, close_ms } = NumbersOptions::parse(node, problems)?;
+    let NumbersOptions {
+        count,
+        sound,
+        close_ms,
+    } = NumbersOptions::parse(node, problems)?;
     let closing = Duration::from_millis(close_ms);
-    Some(Arc::new(Numbers { world: world(), count, sound, closing }))
+    Some(Arc::new(Numbers {
+        world: world(),
+        count,
+        sound,
+        closing,
+    }))
 }
 
 fn parse_memory(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
@@ -130,7 +149,11 @@ impl SourceConfig for Numbers {
         1
     }
     fn source(&self) -> Box<dyn Source> {
-        Box::new(NumbersSource { config: self.clone(), next: 0, drain: false })
+        Box::new(NumbersSource {
+            config: self.clone(),
+            next: 0,
+            drain: false,
+        })
     }
 }
 
@@ -146,7 +169,9 @@ impl Source for NumbersSource {
         self.config.world.source_lives.fetch_add(1, SeqCst);
         self.drain = context.drain;
         if let Some(next) = context.state.get(b"next") {
-            let next = std::str::from_utf8(&next).ok().and_then(|next| next.parse().ok());
+            let next = std::str::from_utf8(&next)
+                .ok()
+                .and_then(|next| next.parse().ok());
             self.next = next.ok_or_else(|| Error::fatal("read", "the position"))?;
         }
         Ok(())
@@ -176,8 +201,15 @@ impl Source for NumbersSource {
         self.next = end;
         world.batches.fetch_add(1, SeqCst);
         let fields = vec![("source", Bytes::from_static(b"numbers"))];
-        let origin = Arc::new(Origin { name: "numbers".to_owned(), fields });
-        let part = builder.finish().map(|batch| Part { origin, keyed: false, batch });
+        let origin = Arc::new(Origin {
+            name: "numbers".to_owned(),
+            fields,
+        });
+        let part = builder.finish().map(|batch| Part {
+            origin,
+            keyed: false,
+            batch,
+        });
         Ok(Some(SourceBatch {
             parts: part.into_iter().collect(),
             state: vec![StateChange::put(&b"next"[..], end.to_string())],
@@ -212,7 +244,11 @@ impl SinkConfig for Memory {
         1
     }
     fn sink(&self) -> Box<dyn Sink> {
-        Box::new(MemorySink { config: self.clone(), buffered: Vec::new(), offsets: Vec::new() })
+        Box::new(MemorySink {
+            config: self.clone(),
+            buffered: Vec::new(),
+            offsets: Vec::new(),
+        })
     }
 }
 
@@ -233,7 +269,11 @@ impl Sink for MemorySink {
         }
         let count = context.state.get(b"count");
         let count = count.and_then(|count| std::str::from_utf8(&count).ok()?.parse().ok());
-        world.delivered.lock().expect("not poisoned").truncate(count.unwrap_or(0));
+        world
+            .delivered
+            .lock()
+            .expect("not poisoned")
+            .truncate(count.unwrap_or(0));
         Ok(())
     }
 
@@ -247,12 +287,18 @@ impl Sink for MemorySink {
                 let record = record?;
                 let value = std::str::from_utf8(record.value.unwrap_or_default()).ok();
                 let number = value.and_then(|value| value.parse().ok());
-                self.buffered.push(number.ok_or_else(|| Error::record("parse", record.offset))?);
+                self.buffered
+                    .push(number.ok_or_else(|| Error::record("parse", record.offset))?);
             }
             let offset = batch.next_offset();
             let (topic, partition) = (batch.topic, batch.partition);
-            self.offsets.retain(|done| (&done.topic, done.partition) != (&topic, partition));
-            self.offsets.push(SinkOffset { topic, partition, offset });
+            self.offsets
+                .retain(|done| (&done.topic, done.partition) != (&topic, partition));
+            self.offsets.push(SinkOffset {
+                topic,
+                partition,
+                offset,
+            });
         }
         Ok(())
     }

@@ -213,8 +213,11 @@ fn lock(file: &File, path: &str) -> Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(Error::transient("write", path)
-            .because("another sink has it open")
-            .remedy("give each sink a `path` of its own")),
+            .because(
+                "another sink has it open, or an earlier call of this one that still waits for \
+                 the disk",
+            )
+            .remedy("it goes on by itself when that is done; two sinks need a `path` each")),
         Err(TryLockError::Error(error)) => Err(failed("lock", path, error)),
     }
 }

@@ -70,7 +70,7 @@ impl Identity {
 
 impl Entry {
     pub(super) fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(80 + self.topic.len() + self.stream.len());
+        let mut out = BytesMut::with_capacity(self.encoded_bytes_max());
         out.put_u8(VERSION);
         out.put_u8(u8::from(self.file.is_some()));
         out.put_u32(self.partition);
@@ -93,6 +93,11 @@ impl Entry {
             out.put_u64(head.0);
         }
         out.freeze()
+    }
+
+    /// What `encode` makes has at most so many bytes.
+    pub(super) fn encoded_bytes_max(&self) -> usize {
+        80 + self.topic.len() + self.stream.len()
     }
 
     /// Reads what `encode` wrote under `path`.

@@ -1,10 +1,12 @@
-//! A flush: everything written, seen to be in place, synced, and said in one report.
+//! A flush: everything written, seen to be in place, synced, and said in one report; and the same
+//! in the middle of a write that changes more than one report can say.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use towpath_sdk::{Flushed, Result, StateChange};
+use towpath_sdk::{Flushed, Result, SinkOffset, StateChange};
 
+use super::ahead;
 use super::output::Output;
 use super::placing::{differs_outside, gone, not_ours};
 use super::writer::Writer;
@@ -22,9 +24,50 @@ impl Writer {
         let now = Instant::now();
         for index in 0..self.outputs.len() {
             if self.outputs[index].due.is_some_and(|due| due <= now) {
+                // Those that are left are due still: the next flush is wanted at once.
+                if self.changing >= self.limits.changes_bytes {
+                    break;
+                }
                 self.finish(index);
             }
         }
+        let mut state = self.settle()?;
+        let offsets = std::mem::take(&mut self.progress);
+        let (reported, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ahead)
+            .into_iter()
+            .partition(|ahead| offsets.iter().any(|offset| is_same_place(ahead, offset)));
+        self.ahead = kept;
+        let delete = |ahead: &SinkOffset| {
+            StateChange::delete(ahead::key(&ahead.topic.name, ahead.partition))
+        };
+        state.extend(reported.iter().map(delete));
+        Ok(Flushed {
+            offsets,
+            state,
+            refused: std::mem::take(&mut self.refused),
+        })
+    }
+
+    /// Commits what the files hold now, in the middle of a write.
+    pub(super) fn commit_ahead(&mut self) -> Result<()> {
+        let mut changes = self.settle()?;
+        for reached in &self.progress {
+            let known = self
+                .ahead
+                .iter_mut()
+                .find(|ahead| is_same_place(ahead, reached));
+            match known {
+                Some(known) if known.offset == reached.offset => continue,
+                Some(known) => known.offset = reached.offset,
+                None => self.ahead.push(reached.clone()),
+            }
+            changes.push(ahead::put(reached, self.generation));
+        }
+        self.commit(changes)
+    }
+
+    /// Makes durable what the files got, and gives the state that says so.
+    fn settle(&mut self) -> Result<Vec<StateChange>> {
         self.drain(1)?;
         for output in &mut self.outputs {
             output.start_write_back(&self.disk);
@@ -42,12 +85,8 @@ impl Writer {
             }
         }
         self.forget_committed();
-        let offsets = std::mem::take(&mut self.progress);
-        Ok(Flushed {
-            offsets,
-            state,
-            refused: std::mem::take(&mut self.refused),
-        })
+        self.changing = 0;
+        Ok(state)
     }
 
     /// Syncs output `index`, and sees that its path leads to it and nobody else wrote to it.
@@ -57,7 +96,9 @@ impl Writer {
             return Ok(());
         };
         output.sync(&self.disk)?;
-        let Some(found) = self.disk.find(&output.path)? else { return Err(gone(&output.path)) };
+        let Some(found) = self.disk.find(&output.path)? else {
+            return Err(gone(&output.path));
+        };
         match differs_outside(&known, found) {
             Some(how) => Err(not_ours(&output.path, &how)),
             None => {
@@ -96,4 +137,9 @@ impl Writer {
             .filter_map(|before| open.get(before).copied())
             .collect();
     }
+}
+
+/// Whether both are of one partition.
+fn is_same_place(one: &SinkOffset, other: &SinkOffset) -> bool {
+    one.partition == other.partition && one.topic == other.topic
 }

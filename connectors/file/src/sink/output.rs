@@ -65,6 +65,11 @@ impl Output {
         self.handle = handle;
     }
 
+    /// What a change of its state adds to a set at most.
+    pub(super) fn change_bytes(&self) -> usize {
+        self.path.len() + self.entry.encoded_bytes_max()
+    }
+
     /// Bytes the file has.
     pub(super) fn length(&self) -> u64 {
         self.entry.file.map_or(0, |file| file.length)

@@ -22,7 +22,8 @@ enum Place {
 }
 
 impl Writer {
-    /// Gives a place to every output that has bytes and none yet, with two commits for all.
+    /// Gives a place to every output that has bytes and none yet, with two commits for all
+    /// (or more, when there are very many).
     pub(super) fn place_outputs(&mut self) -> Result<()> {
         let mut free = Vec::new();
         let mut adopted = Vec::new();
@@ -38,13 +39,13 @@ impl Writer {
             }
         }
         let intents = free.iter().map(|index| self.change_of(*index)).collect();
-        self.commit(intents)?;
+        self.commit_each(intents)?;
         self.create(&free)?;
         for (index, known) in &adopted {
             self.outputs[*index].place(*known, None);
         }
         let made = free.iter().chain(adopted.iter().map(|(index, _)| index));
-        self.commit(made.map(|index| self.change_of(*index)).collect())
+        self.commit_each(made.map(|index| self.change_of(*index)).collect())
     }
 
     fn create(&mut self, indices: &[usize]) -> Result<()> {
@@ -59,7 +60,7 @@ impl Writer {
                 head: Head::EMPTY,
             };
             // Nothing is unsynced in it, so it may be closed.
-            let handle = Some(handle).filter(|_| self.opened.len() < self.open_files_max);
+            let handle = Some(handle).filter(|_| self.opened.len() < self.limits.open_files);
             if handle.is_some() {
                 self.opened.push_back(index);
             }
@@ -160,7 +161,7 @@ impl Writer {
         if self.outputs[index].handle.is_some() {
             return Ok(());
         }
-        if self.opened.len() >= self.open_files_max {
+        if self.opened.len() >= self.limits.open_files {
             self.close_oldest()?;
         }
         let output = &mut self.outputs[index];

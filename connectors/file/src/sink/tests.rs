@@ -24,6 +24,7 @@ use towpath_sdk::{
 
 use super::config::FileSinkOptions;
 use super::disk::Disk;
+use super::limits::Limits;
 use super::writer::Writer;
 
 /// Counts down what is left to do before everything fails.
@@ -52,6 +53,9 @@ impl Fault {
     }
 }
 
+/// What the log takes in one set of changes.
+const SET_BYTES_MAX: usize = 1 << 20;
+
 /// What is committed: state and offsets of the partitions of one topic.
 #[derive(Default)]
 struct Committed {
@@ -66,6 +70,14 @@ impl Committed {
         fault
             .step()
             .map_err(|error| Error::transient("commit", "").because(error))?;
+        let value_bytes = |change: &StateChange| change.value.as_ref().map_or(0, Bytes::len);
+        let bytes: usize = changes
+            .iter()
+            .map(|change| change.key.len() + value_bytes(change))
+            .sum();
+        if bytes > SET_BYTES_MAX {
+            return Err(Error::fatal("commit", format!("{bytes} bytes of state")));
+        }
         let mut state = self.state.lock().unwrap();
         for StateChange { key, value } in changes {
             match value {
@@ -213,7 +225,7 @@ struct Subject {
     committed: Arc<Committed>,
     generation: u32,
     on_error: OnError,
-    open_files_max: usize,
+    limits: Limits,
     commits: tokio::runtime::Runtime,
 }
 
@@ -232,7 +244,10 @@ impl Subject {
             committed: Arc::default(),
             generation: 0,
             on_error: OnError::Fail,
-            open_files_max: 256,
+            limits: Limits {
+                open_files: 256,
+                changes_bytes: 500 << 10,
+            },
             commits: tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap(),
@@ -264,7 +279,7 @@ impl Subject {
             fault: fault.clone(),
         };
         let commits = self.commits.handle().clone();
-        Writer::open_on(disk, self.open_files_max, &self.options, context, commits)
+        Writer::open_on(disk, self.limits, &self.options, context, commits)
     }
 
     /// The records `values` of `partition` from `offset` on, key and value the same.
@@ -298,7 +313,7 @@ impl Subject {
     fn deliver(&self, values: &[&str]) -> Result<()> {
         let mut writer = self.open(1, &Fault::default())?;
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
-        writer.write(&self.batch(0, self.committed.offset(0), &values))?;
+        writer.write(self.batch(0, self.committed.offset(0), &values))?;
         self.flush(&mut writer).map(drop)
     }
 }

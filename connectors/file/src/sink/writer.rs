@@ -9,20 +9,20 @@ use tokio::runtime::Handle;
 use towpath_record::Record;
 use towpath_sdk::{
     Compressor, Encoder, Error, ErrorKind, OnError, Refused, Result, SinkBatch, SinkContext,
-    SinkOffset, State, StateChange,
+    SinkOffset, SinkPartition, State, StateChange,
 };
 
+use super::ahead;
 use super::config::{FileSinkOptions, IfExists, Rotate};
 use super::disk::Disk;
 use super::entry::Entry;
+use super::limits::Limits;
 use super::names::Names;
 use super::output::Output;
 
 /// A file's buffer is written when it has so much; all are, when together they have four times it.
 const BUFFER_BYTES: usize = 1 << 20;
 const BUFFERS_BYTES: usize = 4 * BUFFER_BYTES;
-/// Files open at a time.
-const OPEN_FILES_MAX: u64 = 1024;
 
 pub(super) struct Writer {
     names: Names,
@@ -39,7 +39,7 @@ pub(super) struct Writer {
     /// Compressed bytes on their way to a file.
     packed: Vec<u8>,
     pub(super) disk: Disk,
-    pub(super) open_files_max: usize,
+    pub(super) limits: Limits,
 
     /// Those with something to write, to commit, or open; with rotation all that are not full.
     pub(super) outputs: Vec<Output>,
@@ -49,9 +49,13 @@ pub(super) struct Writer {
     pub(super) opened: VecDeque<usize>,
     /// Bytes in all buffers.
     buffered: usize,
+    /// Bytes of state that the next set changes.
+    pub(super) changing: usize,
     /// A path being rendered.
     path: Vec<u8>,
 
+    /// How far the committed lengths are ahead of the committed offsets, where they are.
+    pub(super) ahead: Vec<SinkOffset>,
     /// What the next flush reports.
     pub(super) progress: Vec<SinkOffset>,
     pub(super) refused: Vec<Refused>,
@@ -66,16 +70,13 @@ impl Writer {
         context: SinkContext,
         commits: Handle,
     ) -> Result<Self> {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        // The log, the sources and other sinks open files too.
-        let open_files_max = limit.current.unwrap_or(u64::MAX) / 4;
-        let open_files_max = usize::try_from(open_files_max.clamp(8, OPEN_FILES_MAX)).unwrap_or(8);
-        Self::open_on(Disk::default(), open_files_max, options, context, commits)
+        let limits = Limits::of_process();
+        Self::open_on(Disk::default(), limits, options, context, commits)
     }
 
     pub(super) fn open_on(
         disk: Disk,
-        open_files_max: usize,
+        limits: Limits,
         options: &FileSinkOptions,
         context: SinkContext,
         commits: Handle,
@@ -98,32 +99,51 @@ impl Writer {
             compressor: context.codecs.compressor(&options.compression)?,
             packed: Vec::new(),
             disk,
-            open_files_max,
+            limits,
             outputs: Vec::new(),
             by_stream: HashMap::new(),
             opened: VecDeque::new(),
             buffered: 0,
+            changing: 0,
             path: Vec::new(),
+            ahead: Vec::new(),
             progress: Vec::new(),
             refused: Vec::new(),
             failure: None,
         };
+        writer.recover_all(&context.partitions)?;
+        Ok(writer)
+    }
+
+    /// Takes up what the state says of `partitions`.
+    fn recover_all(&mut self, partitions: &[SinkPartition]) -> Result<()> {
         let mut forgotten = Vec::new();
-        for (key, encoded) in writer.state.scan(b"") {
+        for partition in partitions {
+            let key = ahead::key(&partition.topic.name, partition.partition);
+            let Some(value) = self.state.get(&key) else {
+                continue;
+            };
+            match ahead::read(partition, self.generation, &value)? {
+                Some(ahead) => self.ahead.push(ahead),
+                None => forgotten.push(StateChange::delete(key)),
+            }
+        }
+        for (key, encoded) in self.state.scan(b"") {
+            if ahead::is_key(&key) {
+                continue;
+            }
             let entry = Entry::decode(&key, &encoded)?;
-            let ours = context
-                .partitions
+            let ours = partitions
                 .iter()
                 .any(|ours| ours.topic.name == entry.topic && ours.partition == entry.partition);
-            if ours || context.tasks == 1 {
+            if ours || self.tasks == 1 {
                 let path = String::from_utf8_lossy(&key);
-                if !writer.recover(&path, entry)? {
+                if !self.recover(&path, entry)? {
                     forgotten.push(StateChange::delete(key));
                 }
             }
         }
-        writer.commit(forgotten)?;
-        Ok(writer)
+        self.commit_each(forgotten)
     }
 
     /// Takes up one file of before; false when its entry can go.
@@ -156,24 +176,32 @@ impl Writer {
         Instant::now().checked_add(limit.saturating_sub(age))
     }
 
-    pub(super) fn write(&mut self, batch: &SinkBatch) -> Result<()> {
+    pub(super) fn write(&mut self, mut batch: SinkBatch) -> Result<()> {
         if self.failure.is_some() {
             return Ok(());
+        }
+        if let Some(ahead) = find(&mut self.ahead, &batch) {
+            batch.from_offset = batch.from_offset.max(ahead.offset);
         }
         self.names.set_now(super::now_ms());
         let mut current = None;
         for record in batch.records() {
             let record = record?;
-            if let Err(error) = self.accept(batch, &record, &mut current) {
+            let offset = u64::try_from(record.offset).unwrap_or(batch.from_offset);
+            if let Err(error) = self.accept(&batch, &record, &mut current) {
                 self.refuse(&record, error)?;
                 if self.failure.is_some() {
-                    let offset = u64::try_from(record.offset).unwrap_or(batch.from_offset);
-                    self.reached(batch, offset);
+                    self.reached(&batch, offset);
                     return self.drain_full();
                 }
+            } else if self.changing >= self.limits.changes_bytes {
+                self.reached(&batch, offset + 1);
+                self.commit_ahead()?;
+                // The outputs have other places now.
+                current = None;
             }
         }
-        self.reached(batch, batch.next_offset());
+        self.reached(&batch, batch.next_offset());
         self.drain_full()
     }
 
@@ -194,7 +222,10 @@ impl Writer {
         let before = output.buffer.len();
         self.encoder.encode(batch, record, &mut output.buffer)?;
         self.buffered += output.buffer.len() - before;
-        output.changed = true;
+        if !output.changed {
+            output.changed = true;
+            self.changing += output.change_bytes();
+        }
         if let Some(size) = self.rotate.as_ref().and_then(|rotate| rotate.size) {
             // What compression will make of the buffer is not known yet.
             let pending = if self.compressor.is_none() {
@@ -263,11 +294,7 @@ impl Writer {
 
     /// Everything below `offset` is accepted.
     fn reached(&mut self, batch: &SinkBatch, offset: u64) {
-        let known = self
-            .progress
-            .iter_mut()
-            .find(|known| known.partition == batch.partition && known.topic == batch.topic);
-        match known {
+        match find(&mut self.progress, batch) {
             Some(known) => known.offset = offset,
             None => self.progress.push(SinkOffset {
                 topic: batch.topic.clone(),
@@ -280,6 +307,9 @@ impl Writer {
     /// Output `index` takes no more records.
     pub(super) fn finish(&mut self, index: usize) {
         let output = &mut self.outputs[index];
+        if !output.changed {
+            self.changing += output.path.len();
+        }
         output.finished = true;
         output.due = None;
         self.by_stream.remove(&output.stream);
@@ -320,10 +350,32 @@ impl Writer {
         self.outputs.iter().filter_map(|output| output.due).min()
     }
 
+    /// Commits changes that need not be durable together, in as many sets as they take.
+    pub(super) fn commit_each(&self, changes: Vec<StateChange>) -> Result<()> {
+        let (mut set, mut bytes) = (Vec::new(), 0);
+        for change in changes {
+            bytes += change.key.len() + change.value.as_ref().map_or(0, |value| value.len());
+            set.push(change);
+            if bytes >= self.limits.changes_bytes {
+                self.commit(std::mem::take(&mut set))?;
+                bytes = 0;
+            }
+        }
+        self.commit(set)
+    }
+
+    /// Commits changes in one step.
     pub(super) fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
         self.commits.block_on(self.state.commit(changes))
     }
+}
+
+/// The one of the partition of `batch`.
+fn find<'a>(offsets: &'a mut [SinkOffset], batch: &SinkBatch) -> Option<&'a mut SinkOffset> {
+    offsets
+        .iter_mut()
+        .find(|known| known.partition == batch.partition && known.topic == batch.topic)
 }

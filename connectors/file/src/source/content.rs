@@ -146,6 +146,17 @@ impl Content {
         }
     }
 
+    /// Where the content ends now; a compressed one is read through for that.
+    pub fn end(&mut self) -> io::Result<u64> {
+        let Some(packed) = &mut self.packed else {
+            return Ok(self.identify()?.1.size.min(self.limit));
+        };
+        while packed.step()? > 0 {
+            packed.release(packed.at);
+        }
+        Ok(packed.at)
+    }
+
     /// What was read in front of `position` is not needed again, but for a fingerprint.
     pub fn release(&mut self, position: u64) {
         if let Some(packed) = &mut self.packed {

@@ -134,8 +134,7 @@ fn uncompressed_name(path: &Path) -> String {
     bare.map_or_else(|| name.clone(), str::to_owned)
 }
 
-/// `path` when its name is longer than that of `other`: rotation only adds to names.
-pub fn is_rotated_name(path: &Path, other: &Path) -> bool {
-    let length = |path: &Path| path.file_name().map_or(0, |name| name.len());
-    length(path) > length(other)
+/// How long the file's name is: rotation only adds to names.
+pub fn name_bytes(path: &Path) -> usize {
+    path.file_name().map_or(0, |name| name.len())
 }

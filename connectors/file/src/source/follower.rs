@@ -10,16 +10,16 @@
 //! nowhere is *gone*; it is kept for a while, as a compressed file may turn up that goes on with it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use towpath_sdk::{Codecs, Error, Health, NewDecoder, SourceContext, StateChange};
 
 use super::content::FileId;
-use super::cursor::{Cursor, CursorId, Handle, family};
+use super::cursor::{Cursor, CursorId, Handle};
 use super::finder::{Finder, Found};
-use super::kinship::Held;
+use super::kinship::{Held, Kindred};
 use super::saved::{LineState, Saved, file_key};
 use super::turn::Reader;
 use crate::config::FileSourceOptions;
@@ -39,8 +39,8 @@ pub struct Follower {
 
     pub(super) cursors: BTreeMap<CursorId, Cursor>,
     pub(super) by_id: HashMap<FileId, CursorId>,
-    /// Cursors by the letters of their file's name: whom a new file may go on with.
-    pub(super) families: HashMap<Vec<u8>, BTreeSet<CursorId>>,
+    /// Whom a new file may go on with; made when the first one asks, for one scan.
+    pub(super) kindred: Option<Kindred>,
     /// Cursors of one origin, for their order.
     pub(super) by_origin: HashMap<PathBuf, BTreeSet<CursorId>>,
     pub(super) handles: HashMap<CursorId, Handle>,
@@ -94,7 +94,7 @@ impl Follower {
             new_decoder: context.new_decoder.clone(),
             cursors: BTreeMap::new(),
             by_id: HashMap::new(),
-            families: HashMap::new(),
+            kindred: None,
             by_origin: HashMap::new(),
             handles: HashMap::new(),
             handle_uses: 0,
@@ -139,10 +139,9 @@ impl Follower {
     pub(super) fn add(&mut self, cursor: Cursor) -> CursorId {
         let id = self.next_cursor;
         self.next_cursor += 1;
-        self.families
-            .entry(family(cursor.path()))
-            .or_default()
-            .insert(id);
+        if let Some(kindred) = &mut self.kindred {
+            kindred.add(id, &cursor);
+        }
         self.by_origin
             .entry(cursor.saved.origin.clone())
             .or_default()
@@ -187,8 +186,12 @@ impl Follower {
         if self.by_id.get(&cursor.saved.id) == Some(&id) {
             self.by_id.remove(&cursor.saved.id);
         }
-        leave(&mut self.families, &family(cursor.path()), id);
-        leave(&mut self.by_origin, &cursor.saved.origin, id);
+        if let Some(siblings) = self.by_origin.get_mut(&cursor.saved.origin) {
+            siblings.remove(&id);
+            if siblings.is_empty() {
+                self.by_origin.remove(&cursor.saved.origin);
+            }
+        }
         self.handles.remove(&id);
         self.dirty.remove(&id);
         self.finished.remove(&id);
@@ -196,17 +199,6 @@ impl Follower {
             self.pauses.remove(&(at_ms, id));
         }
         Some(cursor.key)
-    }
-
-    /// The file of `id` was renamed.
-    pub(super) fn rename(&mut self, id: CursorId, path: &Path) {
-        let Some(cursor) = self.cursors.get_mut(&id) else {
-            return;
-        };
-        let before = family(cursor.path());
-        cursor.saved.path = path.to_owned();
-        leave(&mut self.families, &before, id);
-        self.families.entry(family(path)).or_default().insert(id);
     }
 
     /// `id` has something new to read, so it is not quiet.
@@ -231,18 +223,5 @@ impl Follower {
             }
         }
         changes
-    }
-}
-
-fn leave<K: std::hash::Hash + Eq + Clone>(
-    index: &mut HashMap<K, BTreeSet<CursorId>>,
-    name: &K,
-    id: CursorId,
-) {
-    if let Some(members) = index.get_mut(name) {
-        members.remove(&id);
-        if members.is_empty() {
-            index.remove(name);
-        }
     }
 }

@@ -17,11 +17,11 @@
 //! that stays beside its original for longer than [`QUIET_MS`] is a file in its own right, unless
 //! it is compressed: then it is the same records once more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use super::content::{Content, Stamp, identify};
-use super::cursor::{Cursor, CursorId, family, has_packed_name, is_rotated_name};
+use super::cursor::{Cursor, CursorId, family, has_packed_name, name_bytes};
 use super::finder::Found;
 use super::fingerprint::{Fingerprint, HEAD_BYTES, TAIL_BYTES, hash};
 use super::follower::Follower;
@@ -30,8 +30,6 @@ use crate::config::Framing;
 
 /// A copy is complete, and no truncation follows, when nobody has written to it for so long.
 pub const QUIET_MS: i64 = 5_000;
-/// What cannot be decided before another file is read is asked again after so long.
-const UNDECIDED_MS: i64 = 1_000;
 
 /// What a file is to the cursors.
 pub enum Kin {
@@ -54,6 +52,67 @@ pub struct Held {
     pub until_ms: Option<i64>,
 }
 
+/// Cursors by the letters of their file's name, as they are in one scan, with what tells most of
+/// them from a new file at a glance: ten thousand new files may meet ten thousand known ones.
+pub struct Kindred {
+    families: HashMap<Vec<u8>, Vec<Kinsman>>,
+}
+
+struct Kinsman {
+    id: CursorId,
+    name_bytes: usize,
+    packed: bool,
+    inode: u64,
+    position: u64,
+}
+
+impl Kindred {
+    fn of(cursors: &BTreeMap<CursorId, Cursor>) -> Self {
+        let mut kindred = Self {
+            families: HashMap::new(),
+        };
+        cursors
+            .iter()
+            .for_each(|(id, cursor)| kindred.add(*id, cursor));
+        kindred
+    }
+
+    pub fn add(&mut self, id: CursorId, cursor: &Cursor) {
+        let kinsman = Kinsman {
+            id,
+            name_bytes: name_bytes(cursor.path()),
+            packed: has_packed_name(cursor.path()),
+            inode: cursor.saved.id.inode,
+            position: cursor.saved.position,
+        };
+        self.families
+            .entry(family(cursor.path()))
+            .or_default()
+            .push(kinsman);
+    }
+
+    /// Those that `found` may have to do with, from the least position to the furthest. Those from
+    /// `newest` on were found by the same scan, and matter to a compressed file only: it may have
+    /// been made of one of them.
+    fn near(&self, found: &Found, newest: CursorId) -> Vec<CursorId> {
+        let Some(family) = self.families.get(&family(&found.path)) else {
+            return Vec::new();
+        };
+        let packed = has_packed_name(&found.path);
+        let length = name_bytes(&found.path);
+        let mut near: Vec<&Kinsman> = family
+            .iter()
+            .filter(|kinsman| packed || kinsman.id < newest)
+            .filter(|kinsman| {
+                let same_inode = kinsman.inode == found.id.inode;
+                packed || kinsman.packed || kinsman.name_bytes < length || same_inode
+            })
+            .collect();
+        near.sort_by_key(|kinsman| kinsman.position);
+        near.into_iter().map(|kinsman| kinsman.id).collect()
+    }
+}
+
 /// A new file that is compared with what is known.
 struct Suspect<'a> {
     found: &'a Found,
@@ -63,7 +122,30 @@ struct Suspect<'a> {
     hashes: HashMap<u16, u64>,
 }
 
-impl Suspect<'_> {
+/// What a file is to one cursor.
+enum Relation {
+    None,
+    /// It has what the cursor has read, which is nowhere else (or is better followed here).
+    Same,
+    /// It is, or becomes, a copy of a file that is still there.
+    Copy(Held),
+}
+
+impl<'a> Suspect<'a> {
+    fn new(found: &'a Found, mut content: Content) -> Self {
+        // Of a compressed file that is being written there may be nothing to see, or an end amid.
+        let head = content
+            .head(HEAD_BYTES)
+            .or_else(|_| content.head(HEAD_BYTES))
+            .unwrap_or_default();
+        Self {
+            found,
+            content,
+            head,
+            hashes: HashMap::new(),
+        }
+    }
+
     fn hash(&mut self, bytes: u16) -> Option<u64> {
         let head = self.head.get(..usize::from(bytes))?;
         Some(*self.hashes.entry(bytes).or_insert_with(|| hash(head)))
@@ -88,83 +170,84 @@ impl Suspect<'_> {
 impl Follower {
     /// What `found` is to the cursors that were there before this scan (below `newest`).
     pub(super) fn kin(&mut self, found: &Found, newest: CursorId, now_ms: i64) -> Kin {
-        let Some(members) = self.families.get(&family(&found.path)) else {
-            return Kin::None;
-        };
-        let position = |id: &CursorId| self.cursors.get(id).map_or(0, |c| c.saved.position);
-        let mut members: Vec<CursorId> = members.iter().copied().collect();
-        members.sort_by_key(position);
+        let kindred = self
+            .kindred
+            .get_or_insert_with(|| Kindred::of(&self.cursors));
+        let near = kindred.near(found, newest);
         let limit = self.limit_of(found.stamp);
-        let opened = Content::open(&found.path, limit, self.options.compression, &self.codecs);
-        let Ok(mut content) = opened else {
+        let opened = || Content::open(&found.path, limit, self.options.compression, &self.codecs);
+        let Some(content) = (!near.is_empty()).then(opened).and_then(Result::ok) else {
             return Kin::None;
         };
-        // Of a compressed file that is being written there may be nothing to see, or an end amid.
-        let head = content
-            .head(HEAD_BYTES)
-            .or_else(|_| content.head(HEAD_BYTES))
-            .unwrap_or_default();
-        let mut suspect = Suspect {
-            found,
-            content,
-            head,
-            hashes: HashMap::new(),
-        };
+        let mut suspect = Suspect::new(found, content);
         let (mut goes_on, mut held) = (None, None);
-        for id in members {
-            let Some(cursor) = self.cursors.get(&id) else {
-                continue;
-            };
-            let came_back = cursor.is_gone() && self.came_back(cursor, found);
-            let rotated =
-                suspect.content.is_compressed() || is_rotated_name(&found.path, cursor.path());
-            // The originals of a compressed file may have been found by this very scan.
-            let known_before = id < newest || suspect.content.is_compressed();
-            let Saved {
-                fingerprint,
-                position,
-                ..
-            } = cursor.saved;
-            let gone = cursor.is_gone();
-            if !gone && !suspect.content.is_compressed() && has_packed_name(cursor.path()) {
-                // What it was made of is there after all, and may have more: better to follow that.
-                if suspect.is_the_one(&fingerprint, position) {
-                    goes_on = Some(id);
-                }
-                continue;
-            }
-            if !(came_back || rotated && known_before && suspect.may_be(&fingerprint)) {
-                continue;
-            }
-            match if gone {
-                Some(false)
-            } else {
-                self.check_in_place(id, now_ms)
-            } {
-                Some(false) => {
-                    if suspect.is_the_one(&fingerprint, position) && self.cursors.contains_key(&id)
-                    {
-                        goes_on = Some(id);
-                    }
-                }
-                Some(true) if held.is_none() => {
-                    held = self.held_by(id, &mut suspect, now_ms);
-                }
-                Some(true) => {}
-                None => {
-                    let stamp = found.stamp;
-                    held = Some(Held {
-                        original: id,
-                        stamp,
-                        until_ms: Some(now_ms),
-                    });
-                }
+        for id in near {
+            match self.relation(id, &mut suspect, newest, now_ms) {
+                // The furthest comes last.
+                Relation::Same => goes_on = Some(id),
+                Relation::Copy(copy) => held = held.or(Some(copy)),
+                Relation::None => {}
             }
         }
         match (goes_on, held) {
             (Some(id), _) => Kin::Continues(id, suspect.content),
             (None, Some(held)) => Kin::Held(held),
             (None, None) => Kin::None,
+        }
+    }
+
+    /// What `suspect` is to the cursor `id`.
+    fn relation(
+        &mut self,
+        id: CursorId,
+        suspect: &mut Suspect<'_>,
+        newest: CursorId,
+        now_ms: i64,
+    ) -> Relation {
+        let Some(cursor) = self.cursors.get(&id) else {
+            return Relation::None;
+        };
+        let Saved {
+            fingerprint,
+            position,
+            ..
+        } = cursor.saved;
+        let (found, packed) = (suspect.found, suspect.content.is_compressed());
+        let same = |suspect: &mut Suspect<'_>| match suspect.is_the_one(&fingerprint, position) {
+            true => Relation::Same,
+            false => Relation::None,
+        };
+        if !cursor.is_gone() && !packed && has_packed_name(cursor.path()) {
+            // What it was made of is there after all, and may have more: better to follow that.
+            return same(suspect);
+        }
+        if cursor.is_gone() && self.came_back(cursor, found) {
+            return same(suspect);
+        }
+        let rotated = packed || name_bytes(&found.path) > name_bytes(cursor.path());
+        if !(rotated && (packed || id < newest) && suspect.may_be(&fingerprint)) {
+            return Relation::None;
+        }
+        let in_place = if cursor.is_gone() {
+            Some(false)
+        } else {
+            self.check_in_place(id, now_ms)
+        };
+        match in_place {
+            // One of which nothing was read is not gone but forgotten.
+            Some(false) if self.cursors.contains_key(&id) => same(suspect),
+            Some(false) => Relation::None,
+            Some(true) => self
+                .held_by(id, suspect, now_ms)
+                .map_or(Relation::None, Relation::Copy),
+            None => {
+                let (stamp, until_ms) = (found.stamp, Some(now_ms));
+                Relation::Copy(Held {
+                    original: id,
+                    stamp,
+                    until_ms,
+                })
+            }
         }
     }
 
@@ -206,44 +289,17 @@ impl Follower {
         )
         .ok()?;
         let Suspect { content, head, .. } = suspect;
-        let until_ms = match (content.is_compressed(), quiet) {
-            (false, true) => return None,
-            (false, false) => is_beginning_of(content, stamp.size, &mut original)
-                .unwrap_or(false)
-                .then_some(Some(quiet_at_ms))?,
-            (true, false) => original
-                .head(head.len())
-                .is_ok_and(|begun| begun == *head)
-                .then_some(Some(quiet_at_ms))?,
-            (true, true) => {
-                let Saved {
-                    fingerprint,
-                    position,
-                    ..
-                } = cursor.saved;
-                let end = match original.is_compressed() {
-                    // Where its end is, only reading tells.
-                    true if !cursor.is_at_end() && cursor.failed => return None,
-                    true if !cursor.is_at_end() => None,
-                    true => Some((fingerprint, position)),
-                    false => {
-                        let (_, Stamp { size, .. }) = original.identify().ok()?;
-                        Some((original.fingerprint(size).ok()?, size))
-                    }
-                };
-                match end {
-                    None => Some(now_ms + UNDECIDED_MS),
-                    Some((end, size)) => {
-                        let twin = size > 0 && content.is_the_one(&end, size).unwrap_or(false);
-                        twin.then_some(None)?
-                    }
-                }
-            }
+        let copy = match (content.is_compressed(), quiet) {
+            (false, true) => false,
+            (false, false) => begins_like(content, stamp.size, &mut original).unwrap_or(false),
+            // Being written: what there is of it may end anywhere.
+            (true, false) => original.head(head.len()).is_ok_and(|begun| begun == *head),
+            (true, true) => is_twin(content, &mut original).unwrap_or(false),
         };
-        Some(Held {
+        copy.then_some(Held {
             original: id,
             stamp,
-            until_ms,
+            until_ms: (!quiet).then_some(quiet_at_ms),
         })
     }
 
@@ -273,12 +329,18 @@ impl Follower {
     }
 }
 
-/// Whether the first `size` bytes of `original` are those of `copy`, as far as beginning and end
-/// of them tell.
-fn is_beginning_of(copy: &mut Content, size: u64, original: &mut Content) -> io::Result<bool> {
+/// Whether the first `size` bytes of `copy` and `original` are the same, as far as beginning and
+/// end of them tell.
+fn begins_like(copy: &mut Content, size: u64, original: &mut Content) -> io::Result<bool> {
+    let head_bytes = size.min(HEAD_BYTES as u64) as usize;
     let tail_bytes = size.min(TAIL_BYTES as u64);
-    let head = copy.head(HEAD_BYTES)?;
     let tail = copy.read_range(size - tail_bytes, tail_bytes as usize)?;
-    Ok(original.head(head.len())? == head
+    Ok(original.head(head_bytes)? == copy.head(head_bytes)?
         && original.read_range(size - tail_bytes, tail_bytes as usize)? == tail)
+}
+
+/// Whether one of the two is the beginning of the other.
+fn is_twin(copy: &mut Content, original: &mut Content) -> io::Result<bool> {
+    let size = copy.end()?.min(original.end()?);
+    Ok(size > 0 && begins_like(copy, size, original)?)
 }

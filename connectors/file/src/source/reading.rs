@@ -144,7 +144,10 @@ impl Follower {
 
     fn no_turn(&mut self, id: CursorId, no_turn: NoTurn, now_ms: i64) {
         match no_turn {
-            NoTurn::Replaced => self.replaced(id, now_ms),
+            NoTurn::Replaced => {
+                self.replaced(id, now_ms);
+                self.kindred = None;
+            }
             NoTurn::Failed(error) => self.cannot_read(id, error, now_ms),
         }
     }

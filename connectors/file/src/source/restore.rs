@@ -120,21 +120,8 @@ impl Follower {
         };
         let compression = self.options.compression;
         let mut content = Content::open(cursor.path(), cursor.limit, compression, &self.codecs)?;
-        let (mut position, mut line) = (
-            content.identify()?.1.size.min(cursor.limit),
-            LineState::Start,
-        );
-        if content.is_compressed() {
-            position = 0;
-            let mut step = vec![0; STEP_BYTES];
-            loop {
-                match content.read_at(position, &mut step)? {
-                    0 => break,
-                    read => position += read as u64,
-                }
-                content.release(position);
-            }
-        } else if self.options.framing == Framing::Lines {
+        let (mut position, mut line) = (content.end()?, LineState::Start);
+        if !content.is_compressed() && self.options.framing == Framing::Lines {
             match last_newline(&mut content, position, self.options.max_line.0)? {
                 Some(newline) => position = newline + 1,
                 None if position > self.options.max_line.0 => line = LineState::Skip,

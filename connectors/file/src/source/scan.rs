@@ -53,6 +53,7 @@ impl Follower {
                 }
             }
         }
+        self.kindred = None;
         self.report_listing(&listing);
         self.remember_less(now_ms);
         listing.folders
@@ -107,8 +108,8 @@ impl Follower {
             self.detach(id, before, now_ms);
             return false;
         }
-        if renamed {
-            self.rename(id, &found.path);
+        if let Some(cursor) = self.cursors.get_mut(&id) {
+            cursor.saved.path.clone_from(&found.path);
         }
         if !self.draining {
             self.known_bytes += grown;
@@ -279,11 +280,11 @@ impl Follower {
     /// The content of `id` is in another file now.
     fn go_on_with(&mut self, id: CursorId, found: &Found, content: Content) {
         tracing::debug!(path = %found.path.display(), "goes on with a file that was read before");
-        self.rename(id, &found.path);
         let limit = self.limit_of(found.stamp);
         let Some(cursor) = self.cursors.get_mut(&id) else {
             return;
         };
+        cursor.saved.path.clone_from(&found.path);
         let before = std::mem::replace(&mut cursor.saved.id, found.id);
         cursor.saved.gone_ms = None;
         cursor.saved.end = None;

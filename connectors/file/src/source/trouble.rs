@@ -144,7 +144,7 @@ impl Follower {
             self.health
                 .report(&path.display().to_string(), Some(&error));
         }
-        if !self.draining {
+        if !self.draining && !self.problems.is_empty() {
             let files: BTreeSet<&Path> = self
                 .cursors
                 .values()

@@ -122,50 +122,12 @@ impl Reader {
             refused: None,
         };
         let mut known = cursor.saved.fingerprint;
-        let mut filled = 0;
-        loop {
-            let room = full_bytes.saturating_sub(records.builder.size_bytes()) * 7 / 8;
-            let wanted = room.clamp(WORTH_READING_BYTES, CHUNK_BYTES);
-            make_room(&mut self.buffer, filled + wanted, &self.options);
-            let into = &mut self.buffer[filled..filled + wanted];
-            let read = match content.read_at(turn.position + filled as u64, into) {
-                Ok(read) => read,
-                Err(error) => {
-                    turn.failed = Some(error);
-                    break;
-                }
-            };
-            if known == Fingerprint::default() {
-                // Of a file that was never read, the first bytes are what the rest must belong to.
-                known = Fingerprint::new(&self.buffer[..read], &[]);
-            }
-            let searched = filled;
-            filled += read;
-            let at_end = if read == 0 { end } else { End::Open };
-            let data = &self.buffer[..filled];
-            let step = take(
-                data,
-                searched,
-                turn.position,
-                &mut turn.line,
-                at_end,
-                &mut records,
-            );
-            self.buffer.copy_within(step.consumed..filled, 0);
-            filled -= step.consumed;
-            turn.position += step.consumed as u64;
-            content.release(turn.position);
-            turn.caught_up = read == 0 && (filled == 0 || step.consumed == 0);
-            turn.refused = step.failed;
-            if turn.refused.is_some() || turn.caught_up || records.is_full() {
-                break;
-            }
-            let left = full_bytes.saturating_sub(records.builder.size_bytes());
-            if left < WORTH_READING_BYTES && !records.builder.is_empty() {
-                break;
-            }
+        if known == Fingerprint::default() {
+            // It could not be looked at when it was found. Its first bytes are what the rest must
+            // belong to.
+            known = content.fingerprint(0)?;
         }
-        turn.unfinished_bytes = filled;
+        while read_on(&mut self.buffer, content, &mut turn, end, &mut records) {}
         if self.buffer.len() > 4 * CHUNK_BYTES {
             self.buffer = Vec::new();
         }
@@ -197,6 +159,46 @@ impl Reader {
             && delivered
             && content.read_at(cursor.saved.position, &mut [0])? > 0)
     }
+}
+
+/// Reads one chunk more behind what is unfinished at the front of `buffer`, and takes records of
+/// it. `false` ends the turn.
+fn read_on(
+    buffer: &mut Vec<u8>,
+    content: &mut Content,
+    turn: &mut Turn,
+    end: End,
+    records: &mut Records<'_>,
+) -> bool {
+    let filled = turn.unfinished_bytes;
+    let room = records
+        .full_bytes
+        .saturating_sub(records.builder.size_bytes());
+    // Records take a little more than their bytes.
+    let wanted = (room * 7 / 8).clamp(WORTH_READING_BYTES, CHUNK_BYTES);
+    make_room(buffer, filled + wanted, records.options);
+    let into = &mut buffer[filled..filled + wanted];
+    let read = match content.read_at(turn.position + filled as u64, into) {
+        Ok(read) => read,
+        Err(error) => {
+            turn.failed = Some(error);
+            return false;
+        }
+    };
+    let data = &buffer[..filled + read];
+    let end = if read == 0 { end } else { End::Open };
+    let step = take(data, filled, turn.position, &mut turn.line, end, records);
+    buffer.copy_within(step.consumed..filled + read, 0);
+    turn.unfinished_bytes = filled + read - step.consumed;
+    turn.position += step.consumed as u64;
+    content.release(turn.position);
+    turn.caught_up = read == 0 && (turn.unfinished_bytes == 0 || step.consumed == 0);
+    turn.refused = step.failed;
+    let room = records
+        .full_bytes
+        .saturating_sub(records.builder.size_bytes());
+    let full = room < WORTH_READING_BYTES && !records.builder.is_empty();
+    !(full || turn.caught_up || turn.refused.is_some())
 }
 
 /// Grows `buffer` to hold `bytes`; at most to twice that, and not much beyond what is ever held.

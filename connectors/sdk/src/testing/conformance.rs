@@ -64,7 +64,11 @@ impl Log {
         }
     }
 
-    async fn open(&self, subject: &impl SourceSubject, on_error: OnError) -> Result<Box<dyn Source>> {
+    async fn open(
+        &self,
+        subject: &impl SourceSubject,
+        on_error: OnError,
+    ) -> Result<Box<dyn Source>> {
         let mut source = subject.source();
         let mut context = source_context(self.state.clone(), true);
         context.on_error = on_error;
@@ -93,14 +97,23 @@ impl Log {
 
     #[track_caller]
     fn check(&self, expected: &[Vec<u8>], case: &str) {
-        let wrong = self.values.iter().zip(expected).position(|(value, expected)| value != expected);
-        assert_eq!(wrong, None, "{case}: the first record that is not the expected one");
+        let wrong = self
+            .values
+            .iter()
+            .zip(expected)
+            .position(|(value, expected)| value != expected);
+        assert_eq!(
+            wrong, None,
+            "{case}: the first record that is not the expected one"
+        );
         assert_eq!(self.values.len(), expected.len(), "{case}: records");
     }
 }
 
 fn values(from: usize, to: usize) -> Vec<Vec<u8>> {
-    (from..to).map(|number| format!("record {number:08} {}", "x".repeat(50)).into_bytes()).collect()
+    (from..to)
+        .map(|number| format!("record {number:08} {}", "x".repeat(50)).into_bytes())
+        .collect()
 }
 
 /// A batch becomes durable, another one is read and lost with the task, again and again.
@@ -109,7 +122,9 @@ async fn resumed_after_every_batch(subject: &mut impl SourceSubject) {
     let mut log = Log::default();
     loop {
         let mut source = log.open(subject, OnError::Fail).await.expect("open");
-        let Some(batch) = source.read().await.expect("a batch") else { break };
+        let Some(batch) = source.read().await.expect("a batch") else {
+            break;
+        };
         log.commit(&batch);
         source.read().await.expect("a batch that is lost");
     }
@@ -128,7 +143,9 @@ async fn stopped_at_every_await(subject: &mut impl SourceSubject) {
                 Some(batch) => batch,
                 None => source.read().await,
             };
-            let Some(batch) = batch.expect("a batch") else { break };
+            let Some(batch) = batch.expect("a batch") else {
+                break;
+            };
             log.commit(&batch);
         }
         source.close().await.expect("close");
@@ -144,7 +161,11 @@ async fn cut_off<T>(future: impl Future<Output = T>, awaits: usize) -> Option<T>
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending => {
             waited += 1;
-            if waited == awaits { Poll::Ready(None) } else { Poll::Pending }
+            if waited == awaits {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
         }
     })
     .await
@@ -168,7 +189,9 @@ async fn acknowledged_late(subject: &mut impl SourceSubject) {
 /// Orderly ends and new beginnings, with new records in between and without.
 async fn restarted_in_order(subject: &mut impl SourceSubject) {
     let mut log = Log::default();
-    log.drain(subject, OnError::Fail).await.expect("nothing is there, which is no error");
+    log.drain(subject, OnError::Fail)
+        .await
+        .expect("nothing is there, which is no error");
     for end in [1, 1, 10, 1000, 1000] {
         let from = log.values.len();
         subject.produce(&values(from, end)).await;
@@ -193,10 +216,17 @@ async fn poison(subject: &mut impl SourceSubject, on_error: OnError) {
         OnError::Fail => {
             let error = ended.expect_err("the bad record ends the task");
             assert_eq!(error.kind(), ErrorKind::Record, "{error}");
-            log.check(&values(0, 5), "what came before the bad record is delivered");
+            log.check(
+                &values(0, 5),
+                "what came before the bad record is delivered",
+            );
             // It stands in the way until somebody allows to leave it out.
-            log.drain(subject, OnError::Fail).await.expect_err("it is still there");
-            log.drain(subject, OnError::Skip).await.expect("a drain that leaves it out");
+            log.drain(subject, OnError::Fail)
+                .await
+                .expect_err("it is still there");
+            log.drain(subject, OnError::Skip)
+                .await
+                .expect("a drain that leaves it out");
             log.check(&values(0, 10), "the task goes on behind the bad record");
         }
     }

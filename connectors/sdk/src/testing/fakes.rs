@@ -21,7 +21,9 @@ pub struct FakeState {
 
 impl FakeState {
     pub fn new(entries: BTreeMap<Bytes, Bytes>) -> Self {
-        Self { entries: Mutex::new(entries) }
+        Self {
+            entries: Mutex::new(entries),
+        }
     }
 
     /// Makes changes durable, as the runtime does with those of a batch.
@@ -107,8 +109,13 @@ impl Decoder for TextDecoder {
         if payload.first() == Some(&0) && payload.starts_with(b"\0poison") {
             return Err(Error::record("read", "a record").because("it is poison"));
         }
-        out.push(envelope.timestamp_ms, envelope.key, Some(payload), envelope.headers)
-            .map_err(|error| Error::record("take", "a record").because(error))
+        out.push(
+            envelope.timestamp_ms,
+            envelope.key,
+            Some(payload),
+            envelope.headers,
+        )
+        .map_err(|error| Error::record("take", "a record").because(error))
     }
 }
 

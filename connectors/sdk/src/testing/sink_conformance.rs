@@ -86,7 +86,9 @@ async fn restarted(subject: &mut impl SinkSubject, flush_every: u64, stop_after:
 async fn from_the_middle_of_a_batch(subject: &mut impl SinkSubject) {
     let mut worker = Worker::new(OnError::Fail);
     let mut sink = worker.open(subject).await;
-    sink.write(vec![worker.batch(5, 0..10)]).await.expect("a write");
+    sink.write(vec![worker.batch(5, 0..10)])
+        .await
+        .expect("a write");
     worker.flush(&mut *sink).await.expect("a flush");
     assert_eq!(worker.offset, 10);
     check_arrived(
@@ -102,7 +104,9 @@ async fn poison(subject: &mut impl SinkSubject, on_error: OnError) {
     let mut worker = Worker::new(on_error);
     worker.poison = Some(3);
     let mut sink = worker.open(subject).await;
-    sink.write(vec![worker.batch(0, 0..10)]).await.expect("a write");
+    sink.write(vec![worker.batch(0, 0..10)])
+        .await
+        .expect("a write");
     worker
         .flush(&mut *sink)
         .await

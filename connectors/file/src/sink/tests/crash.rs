@@ -21,6 +21,8 @@ struct Load {
     batches_per_flush: u64,
     /// The key of record N is N modulo this.
     keys: u64,
+    /// State in one set.
+    changes_bytes: usize,
 }
 
 impl Load {
@@ -43,13 +45,13 @@ impl Load {
                     let values: Vec<_> = (from..to)
                         .map(|offset| self.value(partition, offset))
                         .collect();
-                    writer.write(&subject.batch(partition, from, &values))?;
+                    writer.write(subject.batch(partition, from, &values))?;
                     next[partition as usize] = to;
                     let open = writer
                         .outputs
                         .iter()
                         .filter(|output| output.handle.is_some());
-                    assert!(open.count() <= subject.open_files_max);
+                    assert!(open.count() <= subject.limits.open_files);
                 }
             }
             batches += 1;
@@ -109,7 +111,8 @@ fn check(
     loop {
         let folder = folder();
         let mut subject = Subject::new(folder.path(), path, others);
-        subject.open_files_max = 8;
+        subject.limits.open_files = 8;
+        subject.limits.changes_bytes = load.changes_bytes;
         let fault = Fault::after(steps);
         let crashed = load.run(&subject, &fault).is_err();
         assert_eq!(crashed, fault.struck());
@@ -125,7 +128,8 @@ fn check(
     for _ in 0..30 {
         let folder = folder();
         let mut subject = Subject::new(folder.path(), path, others);
-        subject.open_files_max = 8;
+        subject.limits.open_files = 8;
+        subject.limits.changes_bytes = load.changes_bytes;
         loop {
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -161,6 +165,7 @@ const SMALL: Load = Load {
     batch: 7,
     batches_per_flush: 2,
     keys: 1,
+    changes_bytes: 500 << 10,
 };
 
 #[test]
@@ -232,6 +237,53 @@ fn files_by_key() {
 }
 
 #[test]
+fn more_files_than_one_set_can_say() {
+    // A commit in the middle of a write after every file, and after every two or three.
+    for changes_bytes in [1, 300] {
+        let load = Load {
+            keys: 5,
+            changes_bytes,
+            ..SMALL
+        };
+        let name = |partition: u32, offset: u64| format!("{partition}/k{}.gz", offset % 5);
+        let gzip = [("compression", "gzip")];
+        check(&load, "{partition}/{key}.gz", &gzip, name, 3);
+        let name = |partition: u32, offset: u64| format!("{partition}/k{}", offset % 5);
+        let path = "{partition}/{key}@{start_offset:03}.txt";
+        check(&load, path, &[("rotate.size", "20B")], name, 3);
+    }
+}
+
+#[test]
+fn what_was_committed_ahead_counts_until_a_reset() {
+    let folder = folder();
+    let mut subject = Subject::new(folder.path(), "{key}.txt", &[]);
+    let values = ["a", "b", "c"].map(str::to_owned);
+    let text = || files(folder.path()).into_values().collect::<String>();
+    subject.limits.changes_bytes = 1;
+    let mut writer = subject.open(1, &Fault::default()).unwrap();
+    writer.write(subject.batch(0, 0, &values)).unwrap();
+    drop(writer);
+    assert_eq!(subject.committed.offset(0), 0, "only a flush moves it");
+    assert_eq!(subject.committed.scan(b"").len(), 4);
+
+    subject.deliver(&["a", "b"]).unwrap();
+    assert_eq!(text(), "a\nb\nc\n");
+    assert_eq!(subject.committed.offset(0), 3);
+    assert_eq!(subject.committed.scan(b"").len(), 3);
+
+    let mut writer = subject.open(1, &Fault::default()).unwrap();
+    writer.write(subject.batch(0, 3, &values)).unwrap();
+    drop(writer);
+    subject.generation += 1;
+    subject.committed.offsets.lock().unwrap().clear();
+    subject.deliver(&["a", "b", "c"]).unwrap();
+    assert_eq!(text(), "a\na\na\nb\nb\nb\nc\nc\nc\n");
+    assert_eq!(subject.committed.offset(0), 3);
+    assert_eq!(subject.committed.scan(b"").len(), 3);
+}
+
+#[test]
 fn more_files_than_may_be_open() {
     let load = Load {
         partitions: 1,
@@ -239,6 +291,7 @@ fn more_files_than_may_be_open() {
         batch: 700,
         batches_per_flush: 1,
         keys: 500,
+        changes_bytes: 500 << 10,
     };
     check(
         &load,
@@ -250,15 +303,57 @@ fn more_files_than_may_be_open() {
 }
 
 #[test]
+fn very_many_files_in_one_batch() {
+    let load = Load {
+        partitions: 1,
+        records: 30_000,
+        batch: 30_000,
+        batches_per_flush: 1,
+        keys: 30_000,
+        changes_bytes: 500 << 10,
+    };
+    let later = ("rotate.time", "1h");
+    for (path, others) in [("{key}", &[][..]), ("{key}@{start_offset}", &[later])] {
+        let folder = folder();
+        let subject = Subject::new(folder.path(), path, others);
+        load.run(&subject, &Fault::default()).unwrap();
+        load.check(
+            folder.path(),
+            |_, offset| format!("k{offset}"),
+            !others.is_empty(),
+        );
+        assert_eq!(subject.committed.offset(0), 30_000);
+        assert_eq!(
+            subject.committed.scan(b"").len(),
+            30_000,
+            "one entry a file, and nothing else"
+        );
+        // Many files of before begin with no effort of one set either: all are full now.
+        if !others.is_empty() {
+            let now = ("rotate.time", "0ms");
+            let subject = Subject {
+                options: Subject::new(folder.path(), path, &[now]).options,
+                ..subject
+            };
+            let mut writer = subject.open(1, &Fault::default()).unwrap();
+            while writer.deadline().is_some() {
+                subject.flush(&mut writer).unwrap();
+            }
+            assert!(subject.committed.scan(b"").is_empty());
+        }
+    }
+}
+
+#[test]
 fn a_time_that_passes_ends_a_file() {
     let folder = folder();
     let rotate = [("rotate.time", "30ms")];
     let subject = Subject::new(folder.path(), "{start_offset}.txt", &rotate);
     let mut writer = subject.open(1, &Fault::default()).unwrap();
-    writer.write(&subject.batch(0, 0, &["a".into()])).unwrap();
+    writer.write(subject.batch(0, 0, &["a".into()])).unwrap();
     subject.flush(&mut writer).unwrap();
     let due = writer.deadline().expect("the file is due");
-    writer.write(&subject.batch(0, 1, &["b".into()])).unwrap();
+    writer.write(subject.batch(0, 1, &["b".into()])).unwrap();
     while due.elapsed() == Duration::ZERO {
         std::thread::yield_now();
     }
@@ -268,7 +363,7 @@ fn a_time_that_passes_ends_a_file() {
         subject.committed.scan(b"").is_empty(),
         "nothing is kept of a full file"
     );
-    writer.write(&subject.batch(0, 2, &["c".into()])).unwrap();
+    writer.write(subject.batch(0, 2, &["c".into()])).unwrap();
     subject.flush(&mut writer).unwrap();
     let expected = [("0.txt", "a\nb\n"), ("2.txt", "c\n")];
     assert_eq!(
