@@ -141,6 +141,8 @@ impl Client {
     ) -> Result<T, Failure> {
         let (status, body) = match &mut self.route {
             Route::Worker(sender) => {
+                // After an answer the connection needs a moment before it takes a request.
+                sender.ready().await.map_err(|error| lost(&error))?;
                 let response = sender
                     .send_request(request(method, path, Full::new(body))?)
                     .await;

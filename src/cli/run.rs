@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use towpath_log::Log;
 use towpath_pipeline::{Loaded, picture};
 use towpath_runtime::control::Control;
-use towpath_runtime::{Outcome, Worker, WorkerOptions};
+use towpath_runtime::{Outcome, Worker, WorkerOptions, check_drain};
 use towpath_sdk::config;
 
 use super::data::{DataArgs, Settings};
@@ -116,6 +116,9 @@ fn raise_open_files_limit() {
 fn open(args: &RunArgs, settings: &Settings) -> Result<(Log, Loaded), Failure> {
     if !settings.hold_log() {
         let loaded = read(&args.pipelines, &settings.worker, &Topics::new())?;
+        if args.drain {
+            check_drain(&loaded)?;
+        }
         return Ok((open_log(settings)?, loaded));
     }
     let log = open_log(settings)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use towpath_log::{Log, ReadTo, TopicInfo};
 use towpath_sdk::config::{Format, Start};
-use towpath_sdk::{Error, Result, SinkTopic};
+use towpath_sdk::{Result, SinkTopic};
 
 use crate::clock::now_ms;
 use crate::commit::log_error;
@@ -68,11 +68,4 @@ pub(crate) fn start_offset(
     found
         .map(|offset| (offset, false))
         .map_err(|error| log_error("find where to begin", error))
-}
-
-/// Refuses a drain of a source that has no end.
-pub(crate) fn no_end(connector: &str) -> Error {
-    Error::configuration("drain", connector)
-        .because("this source has no end")
-        .remedy("run it without --drain, or give it an end (such as `count` of generate)")
 }

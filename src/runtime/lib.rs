@@ -26,4 +26,4 @@ mod task_state;
 mod tests;
 mod worker;
 
-pub use worker::{Outcome, Worker, WorkerOptions};
+pub use worker::{Outcome, Worker, WorkerOptions, check_drain};

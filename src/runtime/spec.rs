@@ -130,14 +130,6 @@ impl ConnectorSpec {
         }
     }
 
-    /// Whether a drain of it can end.
-    pub fn has_end(&self) -> bool {
-        match &self.side {
-            Side::Source(source) => source.config.has_end(),
-            Side::Sink(_) => true,
-        }
-    }
-
     /// What the log remembers of it. A sink's topics pin retention: those it names, and those that
     /// a pattern of it matches now.
     pub fn registration(&self, log: &Log) -> Registration {

@@ -11,7 +11,6 @@ use towpath_pipeline::{Loaded, WorkerConfig};
 use towpath_sdk::{Error, Result};
 use tracing::{info, warn};
 
-use crate::assignment::no_end;
 use crate::budget::Budget;
 use crate::clock::now_ms;
 use crate::commit::log_error;
@@ -46,6 +45,23 @@ pub struct Outcome {
     pub log_failure: Option<String>,
 }
 
+/// Whether a drain of these pipelines can end; touches nothing.
+///
+/// # Errors
+/// Names a source that has no end.
+pub fn check_drain(loaded: &Loaded) -> Result<()> {
+    let mut sources = loaded
+        .pipelines
+        .iter()
+        .flat_map(|pipeline| &pipeline.sources);
+    match sources.find(|source| source.connector.enabled && !source.config.has_end()) {
+        None => Ok(()),
+        Some(endless) => Err(Error::configuration("drain", &endless.connector.full_name)
+            .because("this source has no end")
+            .remedy("run it without --drain, or give it an end (such as `count` of generate)")),
+    }
+}
+
 /// A running worker. Shared; all methods may be called concurrently.
 pub struct Worker {
     log: Log,
@@ -69,10 +85,7 @@ impl Worker {
     pub async fn start(log: Log, loaded: &Loaded, options: WorkerOptions) -> Result<Arc<Self>> {
         let specs = ConnectorSpec::all(loaded, &options.config);
         if options.drain {
-            let endless = specs.iter().find(|spec| !spec.has_end());
-            if let Some(endless) = endless {
-                return Err(no_end(&endless.name));
-            }
+            check_drain(loaded)?;
         }
         tokio::task::block_in_place(|| {
             prepare::check(&log, &specs, options.fresh)?;

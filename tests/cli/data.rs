@@ -23,6 +23,14 @@ fn start_and_deliver(workdir: &Workdir) -> Worker {
     wait_for("three lines", || {
         (output(workdir) == b"one\ntwo\nthree\n").then_some(())
     });
+    // The offset is committed a moment after the lines are in the file.
+    wait_for("their committed offset", || {
+        let offsets = workdir.json(&["offsets", "show", "copy.out"]);
+        offsets
+            .to_string()
+            .contains("\"lag_records\":0")
+            .then_some(())
+    });
     worker
 }
 
@@ -76,14 +84,19 @@ fn tail_follows_a_running_worker() {
     let mut command = workdir.command(&[
         "tail", "lines", "--from", "earliest", "--follow", "--limit", "5",
     ]);
-    command.stdout(std::fs::File::create(workdir.path("tail.out")).unwrap());
+    let into = |name: &str| std::fs::File::create(workdir.path(name)).unwrap();
+    command.stdout(into("tail.out")).stderr(into("tail.err"));
     let mut tail = command.spawn().unwrap();
     wait_for("what is there", || {
         (workdir.read("tail.out").len() == 14).then_some(())
     });
     workdir.append("in/a.log", "four\nfive\nsix\n");
     let status = wait_for("tail's end at its limit", || tail.try_wait().unwrap());
-    assert!(status.success());
+    assert!(
+        status.success(),
+        "{}",
+        String::from_utf8_lossy(&workdir.read("tail.err"))
+    );
     assert_eq!(workdir.read("tail.out"), b"one\ntwo\nthree\nfour\nfive\n");
     worker.stop();
 }

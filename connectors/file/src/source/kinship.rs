@@ -207,22 +207,14 @@ impl Follower {
         let Some(cursor) = self.cursors.get(&id) else {
             return Relation::None;
         };
-        let Saved {
-            fingerprint,
-            position,
-            ..
-        } = cursor.saved;
+        let fingerprint = cursor.saved.fingerprint;
         let (found, packed) = (suspect.found, suspect.content.is_compressed());
-        let same = |suspect: &mut Suspect<'_>| match suspect.is_the_one(&fingerprint, position) {
-            true => Relation::Same,
-            false => Relation::None,
-        };
         if !cursor.is_gone() && !packed && has_packed_name(cursor.path()) {
             // What it was made of is there after all, and may have more: better to follow that.
-            return same(suspect);
+            return self.same(id, suspect);
         }
         if cursor.is_gone() && self.came_back(cursor, found) {
-            return same(suspect);
+            return self.same(id, suspect);
         }
         let rotated = packed || name_bytes(&found.path) > name_bytes(cursor.path());
         if !(rotated && (packed || id < newest) && suspect.may_be(&fingerprint)) {
@@ -234,9 +226,7 @@ impl Follower {
             self.check_in_place(id, now_ms)
         };
         match in_place {
-            // One of which nothing was read is not gone but forgotten.
-            Some(false) if self.cursors.contains_key(&id) => same(suspect),
-            Some(false) => Relation::None,
+            Some(false) => self.same(id, suspect),
             Some(true) => self
                 .held_by(id, suspect, now_ms)
                 .map_or(Relation::None, Relation::Copy),
@@ -248,6 +238,34 @@ impl Follower {
                     until_ms,
                 })
             }
+        }
+    }
+
+    /// Whether `suspect` has what the cursor `id` has read. Of a vanished file that is still open,
+    /// and still has that, all of the content counts: of files that begin alike little may have
+    /// been read.
+    fn same(&mut self, id: CursorId, suspect: &mut Suspect<'_>) -> Relation {
+        let Some(cursor) = self.cursors.get(&id) else {
+            return Relation::None;
+        };
+        let Saved {
+            fingerprint,
+            position,
+            ..
+        } = cursor.saved;
+        if !suspect.is_the_one(&fingerprint, position) {
+            return Relation::None;
+        }
+        let open = self.handles.get_mut(&id).filter(|_| cursor.is_gone());
+        let another = open.is_some_and(|open| {
+            let content = &mut open.content;
+            content.is_the_one(&fingerprint, position).unwrap_or(false)
+                && !is_twin(&mut suspect.content, content).unwrap_or(false)
+        });
+        if another {
+            Relation::None
+        } else {
+            Relation::Same
         }
     }
 
