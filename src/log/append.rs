@@ -5,17 +5,19 @@
 //! for want of space happens here, so that it fails one set and not the log: segments are
 //! allocated and commit files filled with zeros before stages 2 and 3 depend on them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::commits::{self, CommitFile};
 use crate::entry::{self, Entry};
+use crate::fence::Fence;
 use crate::frame::{self, BLOCK_BYTES, FrameHeader};
 use crate::round::{Answer, Record, Reply, Request, Round, SetFrom};
 use crate::segment::SegmentFile;
 use crate::set::{AppendSet, Committed, TopicBatch};
 use crate::shared::Shared;
 use crate::state::{Partition, State};
+use crate::tail::{End, Tail, Tails};
 use crate::topic::PartitionKey;
 use crate::{LogError, ReadTo, validate};
 
@@ -23,10 +25,6 @@ use crate::{LogError, ReadTo, validate};
 pub(crate) const ROUND_BYTES: usize = 8 << 20;
 /// Or when its record is this large.
 const RECORD_BYTES: usize = 2 << 20;
-const ALLOCATE_BYTES_MIN: u64 = 64 << 10;
-const ALLOCATE_BYTES_MAX: u64 = 16 << 20;
-/// Open tails beyond this many are dropped at the end of a round that did not use them.
-const TAILS_MAX: usize = 64;
 /// Entries about segments that one batch can cause.
 const BATCH_ENTRY_BYTES: usize = 160;
 
@@ -43,40 +41,12 @@ pub(crate) struct Appender {
     shared: Arc<Shared>,
     state: State,
     point: CommitPoint,
-    tails: HashMap<PartitionKey, Tail>,
-    writers: HashMap<(Arc<str>, u32), WriterState>,
-    /// When each group was last reset: a writer from before may not move its offsets.
-    resets: HashMap<String, u64>,
+    tails: Tails,
+    fence: Fence,
     /// The round being filled.
     round: Round,
     round_bytes: usize,
     body_bytes: usize,
-}
-
-/// The open end of a partition.
-struct Tail {
-    file: Arc<SegmentFile>,
-    allocated: u64,
-    step: u64,
-    used_in: u64,
-}
-
-struct WriterState {
-    generation: u32,
-    /// Number of its last accepted set.
-    number: u64,
-    /// Sequence at which it was opened.
-    opened: u64,
-    refused: bool,
-}
-
-/// The end of a partition as a set moves it: entries once the whole set is written.
-#[derive(Clone, Copy)]
-struct End {
-    base: u64,
-    end: u64,
-    length: u64,
-    timestamp_ms_max: i64,
 }
 
 impl Appender {
@@ -85,9 +55,8 @@ impl Appender {
             shared,
             state,
             point,
-            tails: HashMap::new(),
-            writers: HashMap::new(),
-            resets: HashMap::new(),
+            tails: Tails::default(),
+            fence: Fence::default(),
             round: Round::default(),
             round_bytes: 0,
             body_bytes: 0,
@@ -141,10 +110,7 @@ impl Appender {
         }
         round.sequence = self.point.sequence;
         round.checksum = self.point.checksum;
-        if self.tails.len() > TAILS_MAX {
-            let sequence = round.sequence;
-            self.tails.retain(|_, tail| tail.used_in >= sequence);
-        }
+        self.tails.drop_unused(round.sequence);
         round
     }
 
@@ -172,44 +138,12 @@ impl Appender {
 
     fn take_set(&mut self, from: &SetFrom, set: &AppendSet) -> Result<Committed, LogError> {
         self.open()?;
-        let opened = self.current_writer(from)?;
+        let opened = self.fence.admit(&self.state, from)?;
         let result = self.append_set(from, set, opened);
         if result.is_err() {
-            let writer = self.writers.get_mut(&(Arc::clone(&from.owner), from.task));
-            if let Some(writer) = writer {
-                writer.refused = true;
-            }
+            self.fence.refuse(from);
         }
         result
-    }
-
-    /// Checks generation and number; returns when the writer was opened.
-    fn current_writer(&mut self, from: &SetFrom) -> Result<u64, LogError> {
-        let SetFrom {
-            owner,
-            task,
-            generation,
-            number,
-        } = from;
-        let current = self.state.generation(owner, *task);
-        if *generation != current {
-            return Err(LogError::fenced(format!(
-                "task {task} of {owner} writes with generation {generation} but {current} is \
-                 current: another writer has taken over; stop this one"
-            )));
-        }
-        let writer = self.writers.get_mut(&(Arc::clone(owner), *task));
-        let writer = writer.filter(|writer| writer.generation == current);
-        match writer {
-            Some(writer) if !writer.refused && writer.number + 1 == *number => {
-                writer.number = *number;
-                Ok(writer.opened)
-            }
-            _ => Err(LogError::fenced(format!(
-                "an earlier set of task {task} of {owner} was refused, or {owner} was renamed or \
-                 forgotten: open the writer again and go on from the stored state"
-            ))),
-        }
     }
 
     fn append_set(
@@ -219,19 +153,7 @@ impl Appender {
         opened: u64,
     ) -> Result<Committed, LogError> {
         let mut entries = validate::set(&self.state, &self.shared.damage, &from.owner, set)?;
-        for offset in &set.offsets {
-            if self
-                .resets
-                .get(&*offset.group)
-                .is_some_and(|reset| *reset > opened)
-            {
-                return Err(LogError::fenced(format!(
-                    "the offsets of group {} were reset after this writer was opened: open it \
-                     again",
-                    offset.group
-                )));
-            }
-        }
+        self.fence.check_offsets(set, opened)?;
         entries.push(Entry::Set {
             owner: from.owner.to_string(),
             task: from.task,
@@ -245,21 +167,7 @@ impl Appender {
         for batch in &set.batches {
             base_offsets.push(self.append_batch(batch, &mut ends)?);
         }
-        entries.extend(ends.into_iter().map(|(key, at)| {
-            let End {
-                base,
-                end,
-                length,
-                timestamp_ms_max,
-            } = at;
-            Entry::End {
-                key,
-                base,
-                end,
-                length,
-                timestamp_ms_max,
-            }
-        }));
+        entries.extend(ends.into_iter().map(|(key, at)| at.entry(key)));
         self.accept(entries)?;
         Ok(Committed { base_offsets })
     }
@@ -270,36 +178,16 @@ impl Appender {
         ends: &mut BTreeMap<PartitionKey, End>,
     ) -> Result<u64, LogError> {
         let key = validate::partition(&self.state, &batch.topic, batch.partition)?;
-        let bytes = batch.batch.as_bytes();
         let mut at = match ends.get(&key) {
             Some(at) => *at,
             None => self.open_end(key)?,
         };
+        let base_offset = at.end;
         let tail = self.tail(key, &batch.topic, at.base)?;
-        let after = at.length + bytes.len() as u64;
-        if tail.allocated < after {
-            let allocate = (after + tail.step).next_multiple_of(4096);
-            let full = |error| LogError::io("allocate space in", &tail.file.path, error);
-            tail.file.file.allocate(allocate).map_err(full)?;
-            tail.allocated = allocate;
-            tail.step = (tail.step * 2).min(ALLOCATE_BYTES_MAX);
-        }
-        // Base offset and leader epoch lie outside the checksum: only a copy of the front changes.
-        let (front, rest) = bytes.split_at(16);
-        let mut stamped = [0; 16];
-        stamped.copy_from_slice(front);
-        stamped[..8].copy_from_slice(&at.end.to_be_bytes());
-        stamped[12..].fill(0);
-        let written = tail.file.file.write_at(at.length, &[&stamped, rest]);
-        written.map_err(|error| LogError::io("write to", &tail.file.path, error))?;
+        tail.append(&mut at, &batch.batch)?;
         let file = Arc::clone(&tail.file);
         self.round.add_file(&file);
-        self.round_bytes += bytes.len();
-        let base_offset = at.end;
-        let header = batch.batch.header();
-        at.end += u64::from(header.records_count);
-        at.length = after;
-        at.timestamp_ms_max = at.timestamp_ms_max.max(header.max_timestamp_ms);
+        self.round_bytes += batch.batch.as_bytes().len();
         ends.insert(key, at);
         Ok(base_offset)
     }
@@ -317,14 +205,7 @@ impl Appender {
         }
         let active = self.partition(key)?.active();
         let active = active.ok_or_else(|| LogError::invalid("a partition has no segment"))?;
-        let (base, end) = (active.base, active.end);
-        let (length, timestamp_ms_max) = (active.length, active.timestamp_ms_max);
-        Ok(End {
-            base,
-            end,
-            length,
-            timestamp_ms_max,
-        })
+        Ok(End::of(active))
     }
 
     fn partition(&self, key: PartitionKey) -> Result<&Partition, LogError> {
@@ -346,7 +227,7 @@ impl Appender {
         let file = Arc::clone(&self.tail(key, &topic, active.base)?.file);
         let cut = file.file.set_len(active.length);
         cut.map_err(|error| LogError::io("cut", &file.path, error))?;
-        self.tails.remove(&key);
+        self.tails.remove(key);
         self.round.add_file(&file);
         self.accept(vec![Entry::SegmentSealed {
             key,
@@ -369,16 +250,7 @@ impl Appender {
         self.shared.handles.insert(key, &file);
         self.round.add_file(&file);
         self.round.dirs.extend(dir);
-        let used_in = self.point.sequence + 1;
-        self.tails.insert(
-            key,
-            Tail {
-                file,
-                allocated: 0,
-                step: ALLOCATE_BYTES_MIN,
-                used_in,
-            },
-        );
+        self.tails.insert(key, file, 0, self.point.sequence + 1);
         self.accept(vec![Entry::SegmentCreated { key, base }])
     }
 
@@ -391,31 +263,9 @@ impl Appender {
     }
 
     fn tail(&mut self, key: PartitionKey, topic: &str, base: u64) -> Result<&mut Tail, LogError> {
-        let used_in = self.point.sequence + 1;
-        if self
-            .tails
-            .get(&key)
-            .is_none_or(|tail| tail.file.base != base)
-        {
-            let file = self.shared.handles.get(key, topic, base)?;
-            let length = file.file.size();
-            let allocated = length.map_err(|error| LogError::io("look at", &file.path, error))?;
-            self.tails.insert(
-                key,
-                Tail {
-                    file,
-                    allocated,
-                    step: ALLOCATE_BYTES_MIN,
-                    used_in,
-                },
-            );
-        }
-        let tail = self
-            .tails
-            .get_mut(&key)
-            .unwrap_or_else(|| unreachable!("inserted above"));
-        tail.used_in = used_in;
-        Ok(tail)
+        let sequence = self.point.sequence + 1;
+        self.tails
+            .get(&self.shared.handles, key, topic, base, sequence)
     }
 
     /// Makes sure that the round's record has room for `bytes` more, in a new commit file if need
@@ -451,35 +301,9 @@ impl Appender {
         self.reserve(entry::encode_all(&entries).len())?;
         self.round.durable = true;
         for entry in &entries {
-            match entry {
-                Entry::GroupGeneration { group, .. } => {
-                    self.resets.insert(group.clone(), self.point.sequence + 1);
-                }
-                Entry::TaskGeneration {
-                    owner,
-                    task,
-                    generation,
-                } => {
-                    let (generation, number, refused) = (*generation, 0, false);
-                    let opened = self.point.sequence + 1;
-                    let writer = WriterState {
-                        generation,
-                        number,
-                        opened,
-                        refused,
-                    };
-                    self.writers
-                        .insert((Arc::from(owner.as_str()), *task), writer);
-                }
-                Entry::TopicDeleted { topic } => self.tails.retain(|key, _| key.topic != *topic),
-                Entry::Forgotten { name } => {
-                    let owned = self.state.owned_alone(name);
-                    self.writers.retain(|(owner, _), _| {
-                        **owner != **name && !owned.iter().any(|o| **o == **owner)
-                    });
-                }
-                Entry::Renamed { old, .. } => self.writers.retain(|(owner, _), _| **owner != **old),
-                _ => {}
+            self.fence.note(&self.state, entry, self.point.sequence + 1);
+            if let Entry::TopicDeleted { topic } = entry {
+                self.tails.remove_topic(*topic);
             }
         }
         self.accept(entries)
@@ -502,7 +326,7 @@ impl Appender {
     fn stop(&mut self) -> Result<(), LogError> {
         self.open()?;
         self.reserve(BATCH_ENTRY_BYTES)?;
-        for (&key, tail) in &self.tails {
+        for (key, tail) in self.tails.iter() {
             let active = self.state.partition(key).and_then(Partition::active);
             if let Some(active) = active.filter(|active| active.base == tail.file.base) {
                 let cut = tail.file.file.set_len(active.length);

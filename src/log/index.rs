@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::LogError;
 use crate::encoding::{Put, Take};
 use crate::segment::{SegmentFile, Walk};
+use crate::shared::Shared;
 use crate::state::Segment;
 use crate::storage::Storage;
 use crate::topic::PartitionKey;
@@ -196,4 +197,36 @@ fn save(
         let bytes = index.encode(key, segment);
         let _ = kept.set_len(0).and_then(|()| kept.write_at(0, &[&bytes]));
     }
+}
+
+/// The first committed offset with that time or a later one; the committed end if there is none.
+pub(crate) fn offset_at(
+    shared: &Shared,
+    key: PartitionKey,
+    topic: &str,
+    timestamp_ms: i64,
+) -> Result<u64, LogError> {
+    let (segments, end) = {
+        let published = shared.published();
+        let partition = published.state.partition(key);
+        partition
+            .map(|p| (p.segments.clone(), p.end))
+            .unwrap_or_default()
+    };
+    let Some(segment) = segments.iter().find(|s| s.timestamp_ms_max >= timestamp_ms) else {
+        return Ok(end);
+    };
+    let file = shared.handles.get(key, topic, segment.base)?;
+    let entry = locate_time(&*shared.storage, key, &file, segment, timestamp_ms)?;
+    let mut walk = Walk::new(&file, entry.position, entry.offset, segment.length);
+    while let Some(batch) = walk.batch()? {
+        if batch.header().max_timestamp_ms < timestamp_ms {
+            continue;
+        }
+        let mut records = batch.records().filter_map(Result::ok);
+        if let Some(record) = records.find(|record| record.timestamp_ms >= timestamp_ms) {
+            return Ok(record.offset as u64);
+        }
+    }
+    Ok(end)
 }

@@ -16,6 +16,7 @@ mod disk;
 mod encoding;
 mod entry;
 mod error;
+mod fence;
 mod frame;
 mod handles;
 mod index;
@@ -35,19 +36,22 @@ mod shared;
 mod state;
 mod storage;
 mod sweep;
+mod tail;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod topics;
 mod validate;
 mod verify;
+mod watch;
 mod writer;
 
 pub use config::{Durability, LogConfig, ReadTo};
 pub use disk::{Disk, SystemClock};
 pub use error::{LogError, LogErrorKind};
-pub use log::{Log, Watch};
+pub use log::Log;
 pub use reader::Reader;
 pub use recovery::Recovery;
 pub use registration::{ConnectorKind, GroupInfo, Registration, RegistrationInfo};
@@ -58,4 +62,5 @@ pub use set::{
 pub use storage::{Clock, DirEntry, File, Lock, Storage};
 pub use topic::{LogId, PARTITIONS_MAX, PartitionInfo, Retention, TopicConfig, TopicId, TopicInfo};
 pub use verify::{DumpItem, VerifyReport, dump, verify};
+pub use watch::Watch;
 pub use writer::Writer;

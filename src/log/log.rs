@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -14,13 +14,14 @@ use crate::reader::Reader;
 use crate::recovery::{self, Opened, Recovery};
 use crate::registration::{GroupInfo, Registration, RegistrationInfo};
 use crate::round::{Answer, Change, Request};
-use crate::segment::{Layout, Walk};
+use crate::segment::Layout;
 use crate::set::Done;
-use crate::shared::{Shared, Wake};
+use crate::shared::Shared;
 use crate::storage::{Clock, Lock, Storage};
 use crate::topic::{LogId, PartitionKey, TopicConfig, TopicInfo};
+use crate::watch::Watch;
 use crate::writer::Writer;
-use crate::{LogError, change, describe, index, validate};
+use crate::{LogError, change, describe, index, topics, validate};
 
 /// A running log. Clones share it; every method may be called from any thread. Methods that change
 /// something return when the change is durable, in either mode.
@@ -35,7 +36,7 @@ pub(crate) struct Inner {
     pub pipeline: Option<Arc<dyn Pipeline>>,
     /// The stages hold it too, until they have ended.
     lock: Mutex<Option<Arc<dyn Lock>>>,
-    /// Held through changes that also make or remove files outside the stages.
+    /// See [`Log::files`].
     files: Mutex<()>,
 }
 
@@ -140,67 +141,12 @@ impl Log {
     /// Makes a topic. One that is there already is fine if it is equal; more partitions and
     /// another retention are applied to it; any other difference is an error.
     pub fn create_topic(&self, name: &str, config: &TopicConfig) -> Result<TopicInfo, LogError> {
-        crate::topic::check_topic(name, config)?;
-        // Before a directory is made.
-        self.failure().map_or(Ok(()), Err)?;
-        let files = self
-            .inner
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Directories first and durable, then the record that counts on them.
-        let known = self.topic(name).map_or(0, |topic| topic.config.partitions);
-        if known < config.partitions {
-            let (storage, layout) = (&self.shared().storage, &self.shared().layout);
-            for partition in known..config.partitions {
-                let dir = layout.partition(name, partition);
-                let made = storage.create_dir(&dir);
-                made.map_err(|error| LogError::io("create", &dir, error))?;
-            }
-            let synced = storage.sync_dir(&layout.topics());
-            synced.map_err(|error| {
-                self.shared()
-                    .fail(LogError::io("sync", &layout.topics(), error))
-            })?;
-        }
-        self.change(change::create_topic(name, config))?;
-        drop(files);
-        self.topic(name)
-            .ok_or_else(|| LogError::invalid(format!("topic {name} was deleted")))
+        topics::create(self, name, config)
     }
 
     /// Deletes a topic with its records and all offsets in it.
     pub fn delete_topic(&self, name: &str) -> Result<(), LogError> {
-        let files = self
-            .inner
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (number, topic) = {
-            let published = self.shared().published();
-            let found = published.state.topic(name);
-            let (number, topic) =
-                found.ok_or_else(|| LogError::invalid(format!("topic {name} does not exist")))?;
-            (number, topic.clone())
-        };
-        self.change(change::delete_topic(name, number))?;
-        let (storage, layout) = (&self.shared().storage, &self.shared().layout);
-        for partition in 0..topic.partitions.len() as u32 {
-            let dir = layout.partition(name, partition);
-            let removed = change::remove_partition(&**storage, &dir);
-            removed.map_err(|error| LogError::io("remove", &dir, error))?;
-            let key = PartitionKey {
-                topic: number,
-                partition,
-            };
-            for segment in &topic.partitions[partition as usize].segments {
-                self.shared().handles.remove(key, segment.base);
-            }
-        }
-        let topics = layout.topics();
-        let synced = storage.sync_dir(&topics);
-        drop(files);
-        synced.map_err(|error| self.shared().fail(LogError::io("sync", &topics, error)))
+        topics::delete(self, name)
     }
 
     pub fn topic(&self, name: &str) -> Option<TopicInfo> {
@@ -344,29 +290,7 @@ impl Log {
         timestamp_ms: i64,
     ) -> Result<u64, LogError> {
         let key = self.key(topic, partition)?;
-        let (segments, end) = {
-            let published = self.shared().published();
-            let partition = published.state.partition(key);
-            partition
-                .map(|p| (p.segments.clone(), p.end))
-                .unwrap_or_default()
-        };
-        let Some(segment) = segments.iter().find(|s| s.timestamp_ms_max >= timestamp_ms) else {
-            return Ok(end);
-        };
-        let file = self.shared().handles.get(key, topic, segment.base)?;
-        let entry = index::locate_time(&*self.shared().storage, key, &file, segment, timestamp_ms)?;
-        let mut walk = Walk::new(&file, entry.position, entry.offset, segment.length);
-        while let Some(batch) = walk.batch()? {
-            if batch.header().max_timestamp_ms < timestamp_ms {
-                continue;
-            }
-            let mut records = batch.records().filter_map(Result::ok);
-            if let Some(record) = records.find(|record| record.timestamp_ms >= timestamp_ms) {
-                return Ok(record.offset as u64);
-            }
-        }
-        Ok(end)
+        index::offset_at(self.shared(), key, topic, timestamp_ms)
     }
 
     /// The offset of the first record still held.
@@ -389,29 +313,13 @@ impl Log {
     /// Calls `wake` after each publication of new ends, until the watch is dropped. It runs on a
     /// thread of the log: it must be quick and must not call the log.
     pub fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) -> Watch {
-        let mut watches = self
-            .shared()
-            .watches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let number = watches.next;
-        watches.next += 1;
-        watches.wakes.insert(number, Wake::from(wake));
-        drop(watches);
-        Watch {
-            shared: Arc::clone(self.shared()),
-            number,
-        }
+        Watch::start(self.shared(), wake)
     }
 
     /// Drops what retention allows: at most one step for each partition, and none when the clock
     /// was set. Returns what was dropped, in words.
     pub fn run_retention(&self) -> Result<Vec<String>, LogError> {
-        let files = self
-            .inner
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let files = self.files();
         let dropped = crate::retention::run(self);
         drop(files);
         dropped
@@ -437,6 +345,14 @@ impl Log {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.inner.shared
+    }
+
+    /// Held through changes that also make or remove files outside the stages.
+    pub(crate) fn files(&self) -> MutexGuard<'_, ()> {
+        self.inner
+            .files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self, topic: &str, partition: u32) -> Result<PartitionKey, LogError> {
@@ -493,22 +409,5 @@ impl Inner {
         done.give(Err(
             failure.unwrap_or_else(|| LogError::failed("the log was closed"))
         ));
-    }
-}
-
-/// Calls a wake-up until it is dropped; see [`Log::watch`].
-pub struct Watch {
-    shared: Arc<Shared>,
-    number: u64,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let mut watches = self
-            .shared
-            .watches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        watches.wakes.remove(&self.number);
     }
 }

@@ -10,10 +10,8 @@ use crate::segment::Layout;
 use crate::state::State;
 use crate::storage::{Clock, Storage};
 use crate::topic::{LogId, PartitionKey};
+use crate::watch::{Wake, Watches};
 use crate::{Durability, LogError, ReadTo};
-
-/// Called after each publication.
-pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
 pub(crate) struct Shared {
     pub id: LogId,
@@ -31,12 +29,6 @@ pub(crate) struct Shared {
     pub watches: Mutex<Watches>,
     /// Where retention last saw the clocks, to notice that one was set.
     pub clocks: Mutex<Option<(i64, u64)>>,
-}
-
-#[derive(Default)]
-pub(crate) struct Watches {
-    pub next: u64,
-    pub wakes: BTreeMap<u64, Wake>,
 }
 
 /// What readers may see.

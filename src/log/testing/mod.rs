@@ -4,14 +4,16 @@
 mod random;
 mod sim;
 mod steps;
+mod world;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 pub use random::Random;
-pub use sim::{Fault, SimDisk};
+pub use sim::SimDisk;
 pub use steps::{Step, Steps};
+pub use world::Fault;
 
 use crate::{Clock, Log, LogConfig, LogError, Recovery, Storage};
 

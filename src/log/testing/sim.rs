@@ -1,31 +1,12 @@
-//! The simulated disk. Each file and each directory has what a process sees and what would be
-//! there after a power cut: of what was not synced, a power cut keeps any subset of 512-byte
-//! sectors, of sizes and of names, chosen by the seed. A sync that fails forgets what was dirty,
-//! as Linux does, so that a second one succeeds without writing it.
+//! The simulated disk as the log uses it: its files, names and lock, on a [`World`] that forgets,
+//! and the faults that tests plan for it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Component, Path};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Random;
+use super::world::{Dir, Fault, NameChange, Node, SECTOR, Target, World};
 use crate::storage::{DirEntry, File, Lock, Storage};
-
-const SECTOR: usize = 512;
-const ROOT: usize = 0;
-
-/// What goes wrong at a chosen operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// From then on every operation fails, as for a process that is being killed.
-    Stop,
-    /// The next sync fails, once.
-    SyncError,
-    /// The next read fails, once.
-    ReadError,
-    /// The disk is full, and writes that need space are cut short, until [`SimDisk::free_space`].
-    Full,
-}
 
 /// A disk in memory. Clones share it.
 #[derive(Clone)]
@@ -33,81 +14,10 @@ pub struct SimDisk {
     world: Arc<Mutex<World>>,
 }
 
-struct World {
-    random: Random,
-    files: Vec<Node>,
-    dirs: Vec<Dir>,
-    boot: u64,
-    operations: u64,
-    plan: Option<(u64, Fault)>,
-    stopped: bool,
-    full: bool,
-    sync_fails: bool,
-    read_fails: bool,
-    locked: bool,
-}
-
-#[derive(Default)]
-struct Node {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    dirty: BTreeSet<usize>,
-}
-
-#[derive(Default)]
-struct Dir {
-    seen: BTreeMap<String, Target>,
-    durable: BTreeMap<String, Target>,
-    pending: Vec<NameChange>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Target {
-    File(usize),
-    Dir(usize),
-}
-
-#[derive(Clone)]
-enum NameChange {
-    Put(String, Target),
-    Remove(String),
-    Rename(String, String, Target),
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, Target>) {
-        match self {
-            Self::Put(name, target) => {
-                names.insert(name.clone(), *target);
-            }
-            Self::Remove(name) => {
-                names.remove(name);
-            }
-            Self::Rename(from, to, target) => {
-                names.remove(from);
-                names.insert(to.clone(), *target);
-            }
-        }
-    }
-}
-
 impl SimDisk {
     pub fn new(seed: u64) -> Self {
-        let world = World {
-            random: Random::new(seed),
-            files: Vec::new(),
-            dirs: vec![Dir::default()],
-            boot: 1,
-            operations: 0,
-            plan: None,
-            stopped: false,
-            full: false,
-            sync_fails: false,
-            read_fails: false,
-            locked: false,
-        };
         Self {
-            world: Arc::new(Mutex::new(world)),
+            world: Arc::new(Mutex::new(World::new(seed))),
         }
     }
 
@@ -140,28 +50,7 @@ impl SimDisk {
 
     /// The machine is gone: of what was not synced any part may be. Drop the log first.
     pub fn cut_power(&self) {
-        let mut world = self.world();
-        world.restart();
-        world.boot += 1;
-        let World {
-            random,
-            files,
-            dirs,
-            ..
-        } = &mut *world;
-        for file in files {
-            file.cut_power(random);
-        }
-        for dir in dirs {
-            let mut names = std::mem::take(&mut dir.durable);
-            for change in dir.pending.drain(..) {
-                if random.one_in(2) {
-                    change.apply(&mut names);
-                }
-            }
-            dir.seen.clone_from(&names);
-            dir.durable = names;
-        }
+        self.world().cut_power();
     }
 
     /// Changes a file from outside, durably.
@@ -206,137 +95,6 @@ impl SimDisk {
             disk: self.clone(),
             number,
         })
-    }
-}
-
-impl Node {
-    fn settled(bytes: &[u8]) -> Self {
-        Self {
-            seen: bytes.to_vec(),
-            durable: bytes.to_vec(),
-            dirty: BTreeSet::new(),
-        }
-    }
-
-    fn cut_power(&mut self, random: &mut Random) {
-        if self.seen.len() != self.durable.len() && random.one_in(2) {
-            let (short, long) = (
-                self.seen.len().min(self.durable.len()),
-                self.seen.len().max(self.durable.len()),
-            );
-            let sectors = (long - short).div_ceil(SECTOR) as u64;
-            let length = short + SECTOR * random.below(sectors + 1) as usize;
-            self.durable.resize(length.min(long), 0);
-        }
-        for sector in std::mem::take(&mut self.dirty) {
-            if random.one_in(2) {
-                self.persist(sector);
-            }
-        }
-        self.seen.clone_from(&self.durable);
-    }
-
-    /// What the process sees of a sector becomes durable.
-    fn persist(&mut self, sector: usize) {
-        let from = sector * SECTOR;
-        let to = (from + SECTOR).min(self.seen.len());
-        if from < to {
-            if self.durable.len() < to {
-                self.durable.resize(to, 0);
-            }
-            self.durable[from..to].copy_from_slice(&self.seen[from..to]);
-        }
-    }
-
-    fn touch(&mut self, from: usize, to: usize) {
-        self.dirty.extend(from / SECTOR..to.div_ceil(SECTOR));
-    }
-}
-
-impl Dir {
-    fn settled(names: &BTreeMap<String, Target>) -> Self {
-        Self {
-            seen: names.clone(),
-            durable: names.clone(),
-            pending: Vec::new(),
-        }
-    }
-
-    fn change(&mut self, change: NameChange) {
-        change.apply(&mut self.seen);
-        self.pending.push(change);
-    }
-}
-
-impl World {
-    fn restart(&mut self) {
-        (self.stopped, self.full, self.locked) = (false, false, false);
-        (self.sync_fails, self.read_fails) = (false, false);
-        self.plan = None;
-    }
-
-    /// Counts an operation and lets a planned fault happen.
-    fn operate(&mut self) -> io::Result<()> {
-        self.operations += 1;
-        if let Some((at, fault)) = self.plan
-            && self.operations >= at
-        {
-            self.plan = None;
-            match fault {
-                Fault::Stop => self.stopped = true,
-                Fault::SyncError => self.sync_fails = true,
-                Fault::ReadError => self.read_fails = true,
-                Fault::Full => self.full = true,
-            }
-        }
-        if self.stopped {
-            Err(io::Error::other("the process was stopped"))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn need_space(&self) -> io::Result<()> {
-        if self.full {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn find(&self, path: &Path) -> io::Result<Option<Target>> {
-        let mut at = Target::Dir(ROOT);
-        for component in path.components() {
-            let Component::Normal(name) = component else {
-                continue;
-            };
-            let Target::Dir(dir) = at else {
-                return Err(io::ErrorKind::NotADirectory.into());
-            };
-            match self.dirs[dir].seen.get(&*name.to_string_lossy()) {
-                Some(target) => at = *target,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(at))
-    }
-
-    fn dir(&self, path: &Path) -> io::Result<usize> {
-        match self.find(path)? {
-            Some(Target::Dir(dir)) => Ok(dir),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn parent(&self, path: &Path) -> io::Result<(usize, String)> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let parent = self.dir(path.parent().unwrap_or(Path::new("")))?;
-        Ok((parent, name.to_string_lossy().into_owned()))
-    }
-
-    fn sync(&mut self) -> io::Result<bool> {
-        self.operate()?;
-        Ok(std::mem::take(&mut self.sync_fails))
     }
 }
 
