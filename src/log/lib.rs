@@ -7,6 +7,7 @@
 
 mod append;
 mod audit;
+mod buffers;
 mod change;
 mod commit;
 mod commits;

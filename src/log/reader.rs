@@ -1,6 +1,5 @@
 //! Reading a partition: whole checked batches, several with one read.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,11 +11,6 @@ use crate::state::Segment;
 use crate::topic::PartitionKey;
 use crate::{LogError, LogErrorKind, ReadTo, index};
 
-/// Buffers a reader keeps an eye on, to use them again once nobody holds their batches.
-const BUFFERS_MAX: usize = 4;
-/// Larger buffers are not kept.
-const BUFFER_BYTES_MAX: usize = 4 << 20;
-
 /// Reads one partition from an offset on. Not shared: each reader has its own place.
 pub struct Reader {
     shared: Arc<Shared>,
@@ -26,7 +20,6 @@ pub struct Reader {
     offset: u64,
     /// The segment it stands in, with the byte where the batch of `offset` begins.
     place: Option<(Arc<SegmentFile>, u64)>,
-    buffers: VecDeque<Bytes>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -54,7 +47,6 @@ impl Reader {
             to,
             offset,
             place: None,
-            buffers: VecDeque::new(),
         }
     }
 
@@ -142,7 +134,7 @@ impl Reader {
     }
 
     fn read(&mut self, file: &SegmentFile, at: u64, length: usize) -> Result<Bytes, LogError> {
-        let mut buffer = self.buffer(length);
+        let mut buffer = self.shared.buffers.take(length);
         let read = file.file.read_at(at, length, &mut buffer);
         let read = read.map_err(|error| LogError::io("read", &file.path, error))?;
         if read < length {
@@ -150,33 +142,8 @@ impl Reader {
             return Err(damage(&file.path, at + read as u64, self.offset, &why));
         }
         let bytes = Bytes::from(buffer);
-        if bytes.len() <= BUFFER_BYTES_MAX {
-            self.buffers.push_back(bytes.clone());
-        }
+        self.shared.buffers.keep(&bytes);
         Ok(bytes)
-    }
-
-    /// A buffer nobody uses any more, or a new one.
-    fn buffer(&mut self, length: usize) -> Vec<u8> {
-        for _ in 0..self.buffers.len() {
-            let Some(candidate) = self.buffers.pop_front() else {
-                break;
-            };
-            match candidate.try_into_mut() {
-                Ok(mut free) => {
-                    free.clear();
-                    let buffer = Vec::from(free);
-                    if buffer.capacity() >= length {
-                        return buffer;
-                    }
-                }
-                Err(used) => self.buffers.push_back(used),
-            }
-        }
-        if self.buffers.len() >= BUFFERS_MAX {
-            self.buffers.pop_front();
-        }
-        Vec::with_capacity(length)
     }
 
     fn slice(

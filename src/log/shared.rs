@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::buffers::Buffers;
 use crate::config::LogConfig;
 use crate::handles::Handles;
 use crate::segment::Layout;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub storage: Arc<dyn Storage>,
     pub clock: Arc<dyn Clock>,
     pub handles: Handles,
+    pub buffers: Buffers,
     published: RwLock<Published>,
     /// Sequence of a record up to which all are durable.
     pub durable: AtomicU64,
@@ -81,6 +83,7 @@ impl Shared {
         Arc::new(Self {
             id,
             handles: Handles::new(Arc::clone(&storage), layout.clone()),
+            buffers: Buffers::default(),
             layout,
             config,
             storage,

@@ -13,8 +13,8 @@ use crate::pipeline::{Pipeline, Topic};
 /// What a pipeline may say one day.
 const LATER: &[(&str, &str)] = &[("streams", "`streams`"), ("plugins", "`plugins`")];
 
-/// More help nobody, and cost memory each.
-const PARTITIONS_MAX: u32 = 10_000;
+/// What the log takes (`towpath_log::PARTITIONS_MAX`).
+const PARTITIONS_MAX: u32 = 4_096;
 
 /// A pipeline file as far as it is right.
 pub(crate) struct Draft {

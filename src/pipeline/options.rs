@@ -36,9 +36,9 @@ options! {
 
     /// How long records are kept, at least as long as a sink still needs them.
     pub struct Retention {
-        /// By age.
-        pub time: Limit = "7d",
-        /// By bytes of each partition; default: any.
+        /// By age; default: `topic_defaults` of the worker, else 7 days.
+        pub time: Option<Limit>,
+        /// By bytes of each partition; default: `topic_defaults` of the worker, else any.
         pub size: Option<Size>,
     }
 

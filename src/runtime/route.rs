@@ -138,6 +138,7 @@ impl Router {
             }
             let scope = SourceScope {
                 origin: &part.origin,
+                topic: None,
                 record: RecordScope {
                     pipeline: &spec.pipeline,
                     connector: &spec.configured.name,
@@ -185,7 +186,8 @@ impl Router {
         let own_key = match &self.source.key {
             Some(template) => {
                 key.clear();
-                template.render(scope, key)?;
+                let topic = Some(&*self.topics[index].name);
+                template.render(&SourceScope { topic, ..*scope }, key)?;
                 Some(&**key)
             }
             None => record.key,
@@ -282,18 +284,24 @@ fn malformed(origin: &Origin, error: BatchError) -> Error {
 }
 
 /// What `topic` and `key` templates of a source see.
+#[derive(Clone, Copy)]
 struct SourceScope<'a> {
     origin: &'a Origin,
+    /// Once it is known: for the key.
+    topic: Option<&'a str>,
     record: RecordScope<'a>,
 }
 
 impl Scope for SourceScope<'_> {
     fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        let TemplateName::Extra(name) = name else {
-            return self.record.lookup(name);
-        };
-        let mut fields = self.origin.fields.iter();
-        let (_, value) = fields.find(|(field, _)| field == name)?;
-        Some(Fill::Bytes(Cow::Borrowed(value)))
+        match name {
+            TemplateName::Topic => Some(Fill::Text(Cow::Borrowed(self.topic?))),
+            TemplateName::Extra(name) => {
+                let mut fields = self.origin.fields.iter();
+                let (_, value) = fields.find(|(field, _)| field == name)?;
+                Some(Fill::Bytes(Cow::Borrowed(value)))
+            }
+            _ => self.record.lookup(name),
+        }
     }
 }

@@ -245,9 +245,6 @@ async fn next_outcome(
 pub(crate) fn log_refused(connector: &str, refused: &[Refused]) {
     if let Some(first) = refused.first() {
         let count = refused.len();
-        warn!(
-            connector,
-            count, "left out as on_error says: {}", first.error
-        );
+        warn!(connector, count, "left out: {}", first.error);
     }
 }

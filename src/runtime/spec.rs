@@ -173,6 +173,9 @@ impl SinkSpec {
     }
 }
 
+/// How long records are kept when nobody says: 7 days.
+const RETENTION_MS: u64 = 7 * 86_400_000;
+
 /// A topic as the log wants it: as declared, and otherwise as the worker's defaults say.
 pub(crate) fn topic_config(
     declared: Option<&Topic>,
@@ -183,9 +186,13 @@ pub(crate) fn topic_config(
     let partitions = declared
         .and_then(|topic| topic.partitions)
         .unwrap_or(defaults.partitions);
-    let retention = declared
-        .and_then(|topic| topic.retention.as_ref())
-        .unwrap_or(&defaults.retention);
+    let retention = declared.and_then(|topic| topic.retention.as_ref());
+    let time = retention
+        .and_then(|retention| retention.time)
+        .or(defaults.retention.time);
+    let size = retention
+        .and_then(|retention| retention.size)
+        .or(defaults.retention.size);
     let format = declared
         .and_then(|topic| topic.format)
         .or(format)
@@ -194,11 +201,14 @@ pub(crate) fn topic_config(
         partitions: partitions.get(),
         format: format.as_str().to_owned(),
         retention: Retention {
-            time_ms: match retention.time {
-                Limit::Forever => None,
-                Limit::After(age) => Some(u64::try_from(age.0.as_millis()).unwrap_or(u64::MAX)),
+            time_ms: match time {
+                None => Some(RETENTION_MS),
+                Some(Limit::Forever) => None,
+                Some(Limit::After(age)) => {
+                    Some(u64::try_from(age.0.as_millis()).unwrap_or(u64::MAX))
+                }
             },
-            bytes: retention.size.map(|size| size.0),
+            bytes: size.map(|size| size.0),
         },
     }
 }

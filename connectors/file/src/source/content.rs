@@ -157,6 +157,15 @@ impl Content {
         Ok(packed.at)
     }
 
+    /// As [`Self::end`]; of a stream that breaks off, as it is still written or damaged, where it
+    /// does.
+    pub fn readable_end(&mut self) -> io::Result<u64> {
+        match (self.end(), &self.packed) {
+            (Err(error), Some(packed)) if error.raw_os_error().is_none() => Ok(packed.at),
+            (end, _) => end,
+        }
+    }
+
     /// What was read in front of `position` is not needed again, but for a fingerprint.
     pub fn release(&mut self, position: u64) {
         if let Some(packed) = &mut self.packed {

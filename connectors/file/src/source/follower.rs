@@ -14,12 +14,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::process::{Resource, getrlimit};
 use towpath_sdk::{Codecs, Error, Health, NewDecoder, SourceContext, StateChange};
 
 use super::content::FileId;
 use super::cursor::{Cursor, CursorId, Handle};
 use super::finder::{Finder, Found};
 use super::kinship::{Held, Kindred};
+use super::reading::handles_max;
 use super::saved::{LineState, Saved, file_key};
 use super::turn::Reader;
 use crate::config::FileSourceOptions;
@@ -44,6 +46,8 @@ pub struct Follower {
     /// Cursors of one origin, for their order.
     pub(super) by_origin: HashMap<PathBuf, BTreeSet<CursorId>>,
     pub(super) handles: HashMap<CursorId, Handle>,
+    /// So many are kept.
+    pub(super) handles_max: usize,
     pub(super) handle_uses: u64,
     pub(super) next_cursor: CursorId,
     /// Of the next key.
@@ -97,6 +101,7 @@ impl Follower {
             kindred: None,
             by_origin: HashMap::new(),
             handles: HashMap::new(),
+            handles_max: handles_max(getrlimit(Resource::Nofile).current),
             handle_uses: 0,
             next_cursor: 0,
             next_number: 0,

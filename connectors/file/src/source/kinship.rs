@@ -241,9 +241,9 @@ impl Follower {
         }
     }
 
-    /// Whether `suspect` has what the cursor `id` has read. Of a vanished file that is still open,
-    /// and still has that, all of the content counts: of files that begin alike little may have
-    /// been read.
+    /// Whether `suspect` has what the cursor `id` has read. While the cursor's own file can be read
+    /// (it is there, or has vanished but is open), and still has that, all of the content counts:
+    /// of files that begin alike little may have been read, or nothing.
     fn same(&mut self, id: CursorId, suspect: &mut Suspect<'_>) -> Relation {
         let Some(cursor) = self.cursors.get(&id) else {
             return Relation::None;
@@ -256,9 +256,13 @@ impl Follower {
         if !suspect.is_the_one(&fingerprint, position) {
             return Relation::None;
         }
-        let open = self.handles.get_mut(&id).filter(|_| cursor.is_gone());
-        let another = open.is_some_and(|open| {
-            let content = &mut open.content;
+        let open = self.handles.get_mut(&id).map(|handle| &mut handle.content);
+        let mut opened = None;
+        if open.is_none() && !cursor.is_gone() {
+            let compression = self.options.compression;
+            opened = Content::open(cursor.path(), cursor.limit, compression, &self.codecs).ok();
+        }
+        let another = open.or(opened.as_mut()).is_some_and(|content| {
             content.is_the_one(&fingerprint, position).unwrap_or(false)
                 && !is_twin(&mut suspect.content, content).unwrap_or(false)
         });
@@ -357,8 +361,8 @@ fn begins_like(copy: &mut Content, size: u64, original: &mut Content) -> io::Res
         && original.read_range(size - tail_bytes, tail_bytes as usize)? == tail)
 }
 
-/// Whether one of the two is the beginning of the other.
+/// Whether one of the two, as far as it can be read, is the beginning of the other.
 fn is_twin(copy: &mut Content, original: &mut Content) -> io::Result<bool> {
-    let size = copy.end()?.min(original.end()?);
+    let size = copy.readable_end()?.min(original.readable_end()?);
     Ok(size > 0 && begins_like(copy, size, original)?)
 }

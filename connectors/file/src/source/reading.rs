@@ -19,10 +19,19 @@ use crate::config::Framing;
 const FULL_BYTES: usize = (1 << 20) - (32 << 10);
 /// What is read of small files goes together, up to so many.
 const PARTS_MAX: usize = 1024;
-/// Files kept open. One that is deleted while it is open is read to its end.
-const HANDLES_MAX: usize = 256;
+/// Files kept open at most. One that is deleted while it is open is read to its end.
+const HANDLES_MAX: u64 = 256;
+/// And at least, however few this process may open.
+const HANDLES_MIN: u64 = 8;
 /// A whole file is read when it was not changed for so long.
 const WHOLE_SETTLED_MS: i64 = 2_000;
+
+/// Files kept open by a process that may open `limit`: the log, the sinks and other sources open
+/// files too.
+pub(super) fn handles_max(limit: Option<u64>) -> usize {
+    let quarter = limit.unwrap_or(u64::MAX) / 4;
+    quarter.clamp(HANDLES_MIN, HANDLES_MAX) as usize
+}
 
 impl Follower {
     /// The next batch of what is there; `None` when nothing is left to read for now.
@@ -245,7 +254,7 @@ impl Follower {
 
     /// Keeps `content` open for `id`; the one used longest ago is closed for it.
     pub(super) fn keep_open(&mut self, id: CursorId, content: Content) {
-        while self.handles.len() >= HANDLES_MAX
+        while self.handles.len() >= self.handles_max
             && let Some((&oldest, _)) = self.handles.iter().min_by_key(|(_, handle)| handle.used)
         {
             self.handles.remove(&oldest);

@@ -216,21 +216,13 @@ fn fill_format(
 
 impl TemplateName {
     fn may_be_number(&self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::Timestamp
-                | Self::Now
-                | Self::Topic
-                | Self::Pipeline
-                | Self::Connector
-                | Self::Key
+            Self::Partition | Self::Offset | Self::StartOffset | Self::EndOffset
         )
     }
 
     fn may_be_time(&self) -> bool {
-        matches!(
-            self,
-            Self::Timestamp | Self::Now | Self::Value(_) | Self::Extra(_)
-        )
+        matches!(self, Self::Timestamp | Self::Now)
     }
 }

@@ -4,6 +4,7 @@ mod disposal;
 mod follow;
 mod framing;
 mod histories;
+mod kinship;
 mod reading;
 
 use std::collections::BTreeMap;
