@@ -212,7 +212,16 @@ impl<'a> SinkTask<'a> {
 
     /// Writes what the inputs have next; false when none has anything.
     async fn write_next(&mut self) -> Result<bool> {
-        let read = tokio::task::block_in_place(|| self.read())?;
+        let read = match tokio::task::block_in_place(|| self.read()) {
+            Ok(read) => read,
+            Err(error) => {
+                // What stands before a damaged place is delivered.
+                if self.unflushed.records > 0 {
+                    self.flush().await?;
+                }
+                return Err(error);
+            }
+        };
         if read.is_empty() {
             return Ok(false);
         }
@@ -233,10 +242,13 @@ impl<'a> SinkTask<'a> {
             let Input {
                 reader, partition, ..
             } = &mut self.inputs[self.turn];
-            let batches = reader
-                .next(READ_BYTES)
-                .map_err(|error| log_error("read the log", error))?;
-            let Some(batches) = batches else { continue };
+            let batches = match reader.next(READ_BYTES) {
+                Ok(Some(batches)) => batches,
+                Ok(None) => continue,
+                // First what was read; the next call comes to the error.
+                Err(_) if !read.is_empty() => break,
+                Err(error) => return Err(log_error("read the log", error)),
+            };
             for batch in &batches {
                 bytes += batch.as_bytes().len();
                 self.unflushed.add(batch);

@@ -359,3 +359,39 @@ fn in_os_mode_the_durable_end_waits_for_the_checkpoint() {
     checkpoint(&log).unwrap();
     assert_eq!((end(ReadTo::Durable), end(ReadTo::Committed)), (1, 1));
 }
+
+/// A start that was killed before its commit file's name was synced leaves a name that only the
+/// page cache may hold. The next start reads that file, and writes a snapshot that must not be on
+/// the disk without it: for the first start, and for one that follows another.
+#[test]
+fn no_snapshot_outlives_the_commit_file_it_follows() {
+    let open = |disk: &SimDisk| {
+        let clock = Arc::new(ManualClock::default());
+        let config = LogConfig {
+            commit_file_bytes: 16 << 10,
+            ..LogConfig::default()
+        };
+        open_stepped(Path::new(DIR), config, Arc::new(disk.clone()), clock)
+    };
+    for (starts, first, second) in
+        (0..2).flat_map(|starts| (0..40).flat_map(move |a| (0..50).map(move |b| (starts, a, b))))
+    {
+        let disk = SimDisk::new(starts << 16 | first << 8 | second);
+        for _ in 0..starts {
+            drop(open(&disk).unwrap());
+            disk.cut_power();
+        }
+        disk.plan(first, Fault::Stop);
+        drop(open(&disk));
+        disk.kill();
+        disk.plan(second, Fault::Stop);
+        drop(open(&disk));
+        disk.cut_power();
+        let (_, _, recovery) = open(&disk).unwrap();
+        assert_eq!(
+            recovery.damage,
+            Vec::<String>::new(),
+            "{starts} {first} {second}"
+        );
+    }
+}

@@ -161,9 +161,15 @@ impl Control {
         };
         let mut bytes = 0;
         while taken.records.len() < limit && bytes < bytes_max {
-            let Some(batches) = reader.next(bytes_max).map_err(failed)? else {
-                taken.at_end = true;
-                break;
+            let batches = match reader.next(bytes_max) {
+                Ok(Some(batches)) => batches,
+                Ok(None) => {
+                    taken.at_end = true;
+                    break;
+                }
+                // First what was read; the next page comes to the error.
+                Err(_) if !taken.records.is_empty() => break,
+                Err(error) => return Err(failed(error)),
             };
             for batch in batches {
                 bytes += batch.as_bytes().len();

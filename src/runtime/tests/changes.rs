@@ -145,6 +145,32 @@ async fn failures_far_apart_are_no_row_of_failures() {
     assert_eq!(health.state(), TaskState::Done);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_before_a_damaged_place_is_delivered() {
+    let scene = Scene::new();
+    let source = "sources: { in: { type: numbers, topic: t, count: 1000 } }";
+    assert_eq!(scene.drain(source).await, Vec::<String>::new());
+    let folder = scene.dir.path().join("data/topics/t-0");
+    let segment = std::fs::read_dir(folder)
+        .expect("the partition's folder")
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.extension().is_some_and(|end| end == "log"))
+        .expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("the segment");
+    // Inside a record of the sixth batch or so: far from the first, far from the last.
+    let used = bytes.iter().rposition(|byte| *byte != 0).expect("records");
+    bytes[used * 6 / 10] ^= 1;
+    std::fs::write(&segment, bytes).expect("damage");
+    let sink = "topics: { t: {} }\nsinks: { out: { type: memory, topics: t } }";
+    assert_eq!(scene.drain(sink).await, ["p.out"]);
+    let delivered = scene.world.delivered_count();
+    assert!(
+        (300..900).contains(&delivered),
+        "{delivered} records were delivered"
+    );
+    scene.world.assert_delivered(delivered as u64);
+}
+
 impl Scene {
     /// Why a drain is refused.
     async fn refused(&self, yaml: &str) -> String {

@@ -68,6 +68,10 @@ impl World {
         assert_eq!(*delivered, (0..count).collect::<Vec<_>>());
     }
 
+    pub fn delivered_count(&self) -> usize {
+        self.delivered.lock().expect("not poisoned").len()
+    }
+
     /// Waits until `count` were delivered.
     pub async fn delivered(&self, count: usize) {
         let reached = async {

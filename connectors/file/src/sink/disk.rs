@@ -63,9 +63,10 @@ impl Disk {
         Ok((file, found))
     }
 
-    /// Opens a file that exists, without waiting whatever it is, and locks it.
-    pub(super) fn open(&self, path: &str) -> Result<(File, Found)> {
-        let open = || {
+    /// Opens a file that exists, without waiting whatever it is, and locks it; `None` when nothing
+    /// stands there.
+    pub(super) fn open(&self, path: &str) -> Result<Option<(File, Found)>> {
+        let open = || -> io::Result<_> {
             self.step()?;
             let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
             let mut options = OpenOptions::new();
@@ -76,9 +77,13 @@ impl Disk {
                 .open(path)?;
             Ok((Found::of(&file.metadata()?), file))
         };
-        let (found, file) = open().map_err(|error| failed("open", path, error))?;
+        let (found, file) = match open() {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("open", path, error)),
+        };
         lock(&file, path)?;
-        Ok((file, found))
+        Ok(Some((file, found)))
     }
 
     /// Creates the folder of `path` and those above it where they are missing, and makes each new

@@ -97,10 +97,10 @@ impl Writer {
         };
         output.sync(&self.disk)?;
         let Some(found) = self.disk.find(&output.path)? else {
-            return Err(gone(&output.path));
+            return Err(gone(&self.connector, &output.path));
         };
         match differs_outside(&known, found) {
-            Some(how) => Err(not_ours(&output.path, &how)),
+            Some(how) => Err(not_ours(&self.connector, &output.path, &how)),
             None => {
                 output.entry.generation = self.generation;
                 Ok(())

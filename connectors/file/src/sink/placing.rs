@@ -83,7 +83,7 @@ impl Writer {
             let written = entry
                 .is_some_and(|entry| entry.file.is_some() && self.is_current(entry.generation));
             return if written {
-                Err(gone(path))
+                Err(gone(&self.connector, path))
             } else {
                 Ok(Place::Free)
             };
@@ -122,7 +122,7 @@ impl Writer {
             Some(known) => match differs_outside(&known, found) {
                 None => Ok(Place::Ours(known)),
                 Some(_) if !self.is_current(generation) => self.unknown(path),
-                Some(how) => Err(not_ours(path, &how)),
+                Some(how) => Err(not_ours(&self.connector, path, &how)),
             },
         }
     }
@@ -130,7 +130,9 @@ impl Writer {
     /// A file that this log knows nothing of.
     fn unknown(&self, path: &str) -> Result<Place> {
         if self.if_exists == IfExists::Append {
-            let (file, Found { identity, length }) = self.disk.open(path)?;
+            let Some((file, Found { identity, length })) = self.disk.open(path)? else {
+                return Ok(Place::Free);
+            };
             let head = self.disk.head(&file, path, length)?;
             return Ok(Place::Adopted(Known {
                 identity,
@@ -168,9 +170,11 @@ impl Writer {
         let Some(known) = output.entry.file else {
             return Ok(());
         };
-        let (file, found) = self.disk.open(&output.path)?;
+        let Some((file, found)) = self.disk.open(&output.path)? else {
+            return Err(gone(&self.connector, &output.path));
+        };
         if let Some(how) = differs_open(&self.disk, &file, &output.path, &known, found)? {
-            return Err(not_ours(&output.path, &how));
+            return Err(not_ours(&self.connector, &output.path, &how));
         }
         if self.compressor.is_none() {
             let whole = self
@@ -205,7 +209,9 @@ impl Writer {
         if !found.identity.is(&known.identity) || found.length <= known.length {
             return Ok(());
         }
-        let (file, found) = self.disk.open(path)?;
+        let Some((file, found)) = self.disk.open(path)? else {
+            return Ok(());
+        };
         if found.identity.is(&known.identity)
             && found.length > known.length
             && self.disk.head(&file, path, known.length)? == known.head
@@ -266,10 +272,10 @@ pub(super) fn differs_outside(known: &Known, found: Found) -> Option<String> {
 
 /// The committed file is not where it was. A folder that is missing too (not mounted, moved for a
 /// moment) may come back with the file in it; a file that is missing alone was taken away.
-pub(super) fn gone(path: &str) -> Error {
+pub(super) fn gone(connector: &str, path: &str) -> Error {
     let folder = folder_of(path);
     if folder.is_dir() {
-        return not_ours(path, "it is gone");
+        return not_ours(connector, path, "it is gone");
     }
     Error::transient("go on with", path)
         .because(format!("its folder {} is gone", folder.display()))
@@ -277,10 +283,13 @@ pub(super) fn gone(path: &str) -> Error {
 }
 
 /// The file is not the one that was written before: nothing of it may be touched.
-pub(super) fn not_ours(path: &str, how: &str) -> Error {
+pub(super) fn not_ours(connector: &str, path: &str, how: &str) -> Error {
     Error::fatal("go on with", path)
         .because(format!(
             "{how}; what was written before must be there to go on"
         ))
-        .remedy("put the file back as it was, or run `towpath offsets reset` to write it anew")
+        .remedy(format!(
+            "put the file back as it was, or write it anew: \
+             `towpath offsets reset {connector} --to earliest` and `towpath restart {connector}`"
+        ))
 }

@@ -25,6 +25,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 const BUFFERS_BYTES: usize = 4 * BUFFER_BYTES;
 
 pub(super) struct Writer {
+    /// `pipeline.connector`, for messages.
+    pub(super) connector: Arc<str>,
     names: Names,
     pub(super) rotate: Option<Rotate>,
     pub(super) if_exists: IfExists,
@@ -88,6 +90,7 @@ impl Writer {
                 &context.connector,
                 context.value_at,
             ),
+            connector: context.connector,
             rotate: options.rotate.clone(),
             if_exists: options.if_exists,
             tasks: context.tasks,

@@ -58,6 +58,74 @@ fn a_file_that_is_not_the_committed_one_is_left_alone() {
 }
 
 #[test]
+fn a_file_that_was_removed_is_gone_or_waited_for_with_its_folder() {
+    let rotate: &[(&str, &str)] = &[("rotate.size", "1KiB")];
+    for (path, others) in [("out/t.log", &[][..]), ("out/{start_offset}.log", rotate)] {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("out");
+        let subject = Subject::new(root.path(), path, others);
+        subject.deliver(&["a", "b"]).unwrap();
+        let file = folder.join(files(&folder).into_keys().next().unwrap());
+        let check = |kind: ErrorKind, texts: &[&str]| {
+            let error = subject.deliver(&["c"]).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            let error = error.to_string();
+            for text in texts {
+                assert!(error.contains(text), "{text}: {error}");
+            }
+            assert!(error.contains(file.to_str().unwrap()), "{error}");
+            assert_eq!(subject.committed.offset(0), 2);
+        };
+        let gone = [
+            "it is gone;",
+            "`towpath offsets reset pipeline.out --to earliest`",
+            "`towpath restart pipeline.out`",
+        ];
+
+        // With its folder moved away it is waited for, and goes on when that is back.
+        let away = root.path().join("away");
+        std::fs::rename(&folder, &away).unwrap();
+        check(ErrorKind::Transient, &["its folder", "is gone"]);
+        assert!(!folder.exists());
+        // An empty folder in its place has lost it.
+        std::fs::create_dir(&folder).unwrap();
+        check(ErrorKind::Fatal, &gone);
+        assert!(files(&folder).is_empty());
+        std::fs::remove_dir(&folder).unwrap();
+        std::fs::rename(&away, &folder).unwrap();
+        subject.deliver(&[]).unwrap();
+
+        // Alone it was taken away.
+        std::fs::remove_file(&file).unwrap();
+        check(ErrorKind::Fatal, &gone);
+        assert!(files(&folder).is_empty());
+    }
+}
+
+#[test]
+fn a_rotated_file_that_was_removed_is_gone_for_a_sink_that_closed_it() {
+    let root = tempfile::tempdir().unwrap();
+    let mut subject = Subject::new(
+        root.path(),
+        "{partition}-{start_offset}.log",
+        &[("rotate.size", "1KiB")],
+    );
+    subject.limits.open_files = 1;
+    let mut writer = subject.open(2, &Fault::default()).unwrap();
+    for partition in 0..2 {
+        let batch = subject.batch(partition, 0, &["a".into()]);
+        writer.write(batch).unwrap();
+        subject.flush(&mut writer).unwrap();
+    }
+    std::fs::remove_file(root.path().join("0-0.log")).unwrap();
+    writer.write(subject.batch(0, 1, &["b".into()])).unwrap();
+    let error = subject.flush(&mut writer).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fatal, "{error}");
+    assert!(error.to_string().contains("it is gone;"), "{error}");
+    assert_eq!(subject.committed.offset(0), 1);
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_written_commits_nothing() {
     fn rotate(file: &Path) {
         std::fs::rename(file, file.with_extension("1")).unwrap();
