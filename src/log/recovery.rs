@@ -236,7 +236,11 @@ fn begin(
     let (sequence, checksum) = (folded.sequence, folded.checksum);
     let state = &mut folded.state;
     if sequence > replay.sequence {
-        // The records behind the last snapshot may be nowhere but in the page cache.
+        // The records behind the last snapshot may be nowhere but in the page cache, and so may the
+        // name of their file, which must be on the disk before a snapshot that follows them.
+        storage
+            .sync_dir(&dir)
+            .map_err(|error| LogError::io("sync", &dir, error))?;
         let (epoch, previous) = (state.epoch, checksum);
         let header = FrameHeader {
             log_id,
