@@ -9,40 +9,44 @@ use super::lines::Input;
 use super::pipeline::{Scenario, drain, start_and_idle};
 use super::{Figure, cannot, disk};
 
-/// The median of `rounds` after one round to warm up, for each scenario.
+/// The median of `rounds` after one round to warm up, for the plain copy and each scenario.
+///
+/// Every round runs all of them one after the other, so that whatever else the machine and its disk
+/// do meanwhile is shared by all.
 pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure> {
-    let mut figures = Vec::new();
-    for (scenario, files) in [
-        (Scenario::OneFile, 1),
-        (Scenario::EightFiles, 8),
-        (Scenario::EightPartitions, 1),
-    ] {
-        let lines = dir.join("input");
-        let input = Input::write(&lines, files, bytes)?;
-        let mut copies = Vec::new();
-        let mut drains = Vec::new();
-        for round in 0..=rounds {
-            let copy = disk::copies(dir, &input, 2)?;
-            let drained = drain(dir, &input, scenario)?;
-            note(&format!(
-                "{}, round {round} of {rounds}{}: {:.3} s; {}: {:.3} s",
-                drained.what,
-                if round == 0 { " (warm-up)" } else { "" },
-                drained.seconds,
-                copy.what,
-                copy.seconds
-            ));
-            if round > 0 {
-                copies.push(copy);
-                drains.push(drained);
-            }
+    let folders = [dir.join("one-file"), dir.join("eight-files")];
+    let one = Input::write(&folders[0], 1, bytes)?;
+    let eight = Input::write(&folders[1], 8, bytes)?;
+    let scenarios = [
+        (Scenario::OneFile, &one),
+        (Scenario::EightFiles, &eight),
+        (Scenario::EightPartitions, &one),
+    ];
+    let mut runs = vec![Vec::new(); 1 + scenarios.len()];
+    for round in 0..=rounds {
+        let mut figures = vec![disk::copies(dir, &one, 2)?];
+        for (scenario, input) in scenarios {
+            figures.push(drain(dir, input, scenario)?);
         }
-        figures.extend(median(copies));
-        figures.extend(median(drains));
-        std::fs::remove_dir_all(&lines).map_err(|error| cannot("remove", &lines, &error))?;
+        let warm_up = if round == 0 { " (warm-up)" } else { "" };
+        for figure in &figures {
+            let Figure { what, seconds, .. } = figure;
+            note(&format!(
+                "round {round} of {rounds}{warm_up}: {what}: {seconds:.3} s"
+            ));
+        }
+        if round > 0 {
+            runs.iter_mut()
+                .zip(figures)
+                .for_each(|(run, figure)| run.push(figure));
+        }
     }
-    figures.extend(start_and_idle(dir)?);
-    Ok(figures)
+    for folder in &folders {
+        std::fs::remove_dir_all(folder).map_err(|error| cannot("remove", folder, &error))?;
+    }
+    let mut medians: Vec<Figure> = runs.into_iter().filter_map(median).collect();
+    medians.extend(start_and_idle(dir)?);
+    Ok(medians)
 }
 
 /// The figure in the middle by time, with the largest memory of all.
