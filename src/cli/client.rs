@@ -148,15 +148,8 @@ impl Client {
                     .await;
                 let response = response.map_err(|error| lost(&error))?;
                 let status = response.status();
-                (
-                    status,
-                    response
-                        .into_body()
-                        .collect()
-                        .await
-                        .map_err(|error| lost(&error))?
-                        .to_bytes(),
-                )
+                let body = response.into_body().collect().await;
+                (status, body.map_err(|error| lost(&error))?.to_bytes())
             }
             Route::Here { router, .. } => {
                 let request = request(method, path, Body::from(body))?;
@@ -166,15 +159,8 @@ impl Client {
                     .await
                     .map_err(|error| lost(&error))?;
                 let status = response.status();
-                (
-                    status,
-                    response
-                        .into_body()
-                        .collect()
-                        .await
-                        .map_err(|error| lost(&error))?
-                        .to_bytes(),
-                )
+                let body = response.into_body().collect().await;
+                (status, body.map_err(|error| lost(&error))?.to_bytes())
             }
         };
         answer(status, &body)
