@@ -1,8 +1,8 @@
-//! The only list of connectors: one feature-gated line each.
+//! The only list of connectors: one feature-gated line each. Transforms list themselves.
 
 use towpath_sdk::{ConnectorType, Registry};
 
-/// The connector types of this build.
+/// The connector and transform types of this build.
 pub fn registry() -> Registry {
     let mut types: Vec<ConnectorType> = Vec::new();
     #[cfg(feature = "file")]
@@ -11,5 +11,5 @@ pub fn registry() -> Registry {
     types.extend(connector_console::connector_types());
     #[cfg(feature = "generate")]
     types.push(connector_generate::connector_type());
-    Registry::new(types)
+    Registry::new(types).with_transforms(towpath_transforms::types())
 }

@@ -322,6 +322,33 @@ fn option_tables_are_what_the_options_say() {
     );
 }
 
+/// So do the tables of what is no single connector's: options of pipelines, topics, every source
+/// and sink, and `towpath.yaml`, names in templates, forms of text.
+#[test]
+fn tables_of_the_manual_are_what_the_types_say() {
+    let update = std::env::var_os("TOWPATH_UPDATE").is_some();
+    let mut problems = Vec::new();
+    for manual in towpath_pipeline::manual_tables() {
+        let path = root().join(manual.file);
+        let mut readme = fs::read_to_string(&path).unwrap_or_default();
+        let begin = format!("<!-- {} -->\n", manual.name);
+        let expected = format!("{begin}\n{}\n\n", manual.table.trim());
+        match section(&readme, &begin) {
+            None => problems.push(format!("{}: no line {}", manual.file, begin.trim())),
+            Some(found) if readme[found.clone()] == expected => {}
+            Some(found) if update => {
+                readme.replace_range(found, &expected);
+                fs::write(&path, readme).unwrap();
+            }
+            Some(_) => problems.push(format!("{}: {}", manual.file, manual.name)),
+        }
+    }
+    expect_none(
+        &problems,
+        "tables that are not true (TOWPATH_UPDATE=1 writes them):",
+    );
+}
+
 fn section(readme: &str, begin: &str) -> Option<std::ops::Range<usize>> {
     let start = readme.find(begin)?;
     let length = readme[start..].find("<!-- end of options -->")?;

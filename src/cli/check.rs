@@ -9,11 +9,11 @@ use towpath_pipeline::{Loaded, Pipeline, picture, print};
 use towpath_runtime::control;
 use towpath_sdk::hide_secrets;
 
-use super::client::Client;
+use super::client::{Client, Purpose};
 use super::data::{DataArgs, Settings};
 use super::failure::Failure;
-use super::output::Output;
-use super::pipelines::{Topics, read};
+use super::output::{Output, counted};
+use super::pipelines::{Topics, existing, read};
 use crate::registry::registry;
 
 /// Check pipelines and show what they would do; starts and creates nothing
@@ -102,13 +102,14 @@ pub fn check(args: &CheckArgs, output: Output) -> Result<(), Failure> {
 
 /// The topics of a data directory that exists.
 async fn topics(settings: &Settings) -> Result<Topics, Failure> {
-    let mut client = Client::open(settings).await?;
+    let mut client = Client::open(settings, Purpose::Look).await?;
     let topics: Result<Vec<control::Topic>, _> = client.get("/v1/topics").await;
     client.close()?;
-    let counted = topics?
-        .into_iter()
-        .map(|topic| (topic.name, topic.partitions.len() as u32));
-    Ok(counted.collect())
+    let there = topics?.into_iter().map(|topic| {
+        let partitions = topic.partitions.len() as u32;
+        (topic.name, existing(partitions, &topic.format))
+    });
+    Ok(there.collect())
 }
 
 fn print_all(printed: &[Printed]) -> String {
@@ -180,7 +181,13 @@ impl Checked {
                     r#type,
                     far_side,
                 } = connector;
-                out.push_str(&format!("    {name}: {type} {far_side}\n"));
+                // Some far sides begin with the type anyway.
+                let far_side = far_side
+                    .strip_prefix(r#type)
+                    .unwrap_or(far_side)
+                    .trim_start();
+                out.push_str(format!("    {name}: {type} {far_side}").trim_end());
+                out.push('\n');
             }
         }
         for topic in &self.creates {
@@ -189,10 +196,8 @@ impl Checked {
                 partitions,
                 format,
             } = topic;
-            let plural = if *partitions == 1 { "" } else { "s" };
-            out.push_str(&format!(
-                "creates topic {name} ({format}, {partitions} partition{plural})\n"
-            ));
+            let partitions = counted(u64::from(*partitions), "partition");
+            out.push_str(&format!("creates topic {name} ({format}, {partitions})\n"));
         }
         let verb = if self.data_dir_exists {
             "uses"

@@ -1,5 +1,5 @@
 //! Reaches the data: the worker that runs, over its socket, or the same router in this process
-//! when none does. Commands cannot tell the difference.
+//! when none does. Commands cannot tell the difference. One that only looks changes nothing then.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,15 @@ use crate::http::{Envelope, router, socket};
 const PATIENCE: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
+/// What a command is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Only reads: without a worker nothing on the disk changes.
+    Look,
+    /// Needs the log's lock when no worker runs.
+    Change,
+}
+
 /// The way to the data.
 pub struct Client {
     route: Route,
@@ -33,7 +42,7 @@ pub struct Client {
 
 enum Route {
     Worker(SendRequest<Full<Bytes>>),
-    /// No worker runs: this process holds the log.
+    /// No worker runs: this process has opened the log.
     Here {
         router: Router,
         log: Log,
@@ -42,12 +51,12 @@ enum Route {
 
 impl Client {
     /// Finds the worker of the data directory, or opens its log. Creates nothing.
-    pub async fn connect(args: &DataArgs) -> Result<Self, Failure> {
-        Self::open(&args.settings()?).await
+    pub async fn connect(args: &DataArgs, purpose: Purpose) -> Result<Self, Failure> {
+        Self::open(&args.settings()?, purpose).await
     }
 
     /// The same with settings that were read.
-    pub async fn open(settings: &Settings) -> Result<Self, Failure> {
+    pub async fn open(settings: &Settings, purpose: Purpose) -> Result<Self, Failure> {
         let data_dir = &settings.data_dir;
         if !settings.hold_log() {
             let what = if data_dir.exists() {
@@ -65,7 +74,7 @@ impl Client {
             if let Some(client) = Self::worker(data_dir).await {
                 return Ok(client);
             }
-            match Self::here(settings) {
+            match Self::here(settings, purpose) {
                 Err(failure) if failure.held && Instant::now() < until => {
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
@@ -87,8 +96,11 @@ impl Client {
         })
     }
 
-    fn here(settings: &Settings) -> Result<Self, Failure> {
-        let log = settings.open_log()?;
+    fn here(settings: &Settings, purpose: Purpose) -> Result<Self, Failure> {
+        let log = match purpose {
+            Purpose::Look => settings.look_at_log()?,
+            Purpose::Change => settings.open_log()?,
+        };
         let control = Control::new(log.clone(), None, settings.worker.max_record.0);
         Ok(Self {
             route: Route::Here {

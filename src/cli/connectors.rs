@@ -3,8 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use towpath_pipeline::{sink_options, source_options, template_names};
 use towpath_sdk::ConnectorType;
-use towpath_sdk::config::{Node, NodeValue, OptionsSpec, markdown_table, nearest};
+use towpath_sdk::config::{Node, NodeValue, OptionsSpec, markdown_table, nearest, text_forms};
 
 use super::failure::Failure;
 use super::output::{Align, Output, Table};
@@ -33,9 +34,21 @@ struct TypeAnswer {
 #[derive(Debug, Serialize)]
 struct SideAnswer {
     description: String,
-    /// Its own options; those every source or sink has are in `towpath schema`.
+    /// Its own options.
     options: Vec<OptionAnswer>,
+    /// Those that every source or every sink has.
+    common_options: Vec<OptionAnswer>,
+    /// Names that its templates may use besides the general ones.
     template_names: Vec<NameAnswer>,
+}
+
+/// A connector type, and what holds for all of them.
+#[derive(Debug, Serialize)]
+struct DetailAnswer {
+    #[serde(flatten)]
+    connector: TypeAnswer,
+    template_names: Vec<NameAnswer>,
+    forms_of_text: Vec<FormAnswer>,
 }
 
 /// An option; one inside a map has the map's name before it, as in `rotate.size`.
@@ -48,11 +61,21 @@ struct OptionAnswer {
     description: String,
 }
 
-/// A name that templates of the connector may use besides the general ones.
+/// A name that templates may use.
 #[derive(Debug, Serialize)]
 struct NameAnswer {
     name: &'static str,
     description: &'static str,
+    /// The options in which it may stand.
+    places: Vec<&'static str>,
+}
+
+/// A form of text, such as `size`.
+#[derive(Debug, Serialize)]
+struct FormAnswer {
+    name: &'static str,
+    example: &'static str,
+    description: String,
 }
 
 pub fn connectors(args: &ConnectorsArgs, output: Output) -> Result<(), Failure> {
@@ -76,7 +99,7 @@ pub fn connectors(args: &ConnectorsArgs, output: Output) -> Result<(), Failure> 
     if args.markdown {
         return output.data(&markdown(connector), String::clone);
     }
-    output.data(&TypeAnswer::of(connector), detail)
+    output.data(&DetailAnswer::of(connector), detail)
 }
 
 impl TypeAnswer {
@@ -86,25 +109,55 @@ impl TypeAnswer {
         Self {
             name: connector.name,
             summary: connector.summary,
-            source: source.map(|side| SideAnswer::of(&(side.spec)(), side.template_names)),
-            sink: sink.map(|side| SideAnswer::of(&(side.spec)(), &[])),
+            source: source
+                .map(|side| SideAnswer::of(&(side.spec)(), &source_options(), side.template_names)),
+            sink: sink.map(|side| SideAnswer::of(&(side.spec)(), &sink_options(), &[])),
         }
     }
 }
 
 impl SideAnswer {
-    fn of(spec: &OptionsSpec, names: &[(&'static str, &'static str)]) -> Self {
-        let mut options = Vec::new();
-        add_options(spec, "", &mut options);
-        let names = names
-            .iter()
-            .map(|&(name, description)| NameAnswer { name, description });
+    fn of(own: &OptionsSpec, common: &OptionsSpec, names: &[(&'static str, &'static str)]) -> Self {
+        let names = names.iter().map(|&(name, description)| NameAnswer {
+            name,
+            description,
+            places: vec!["topic", "key"],
+        });
         Self {
-            description: spec.doc.clone(),
-            options,
+            description: own.doc.clone(),
+            options: options(own),
+            common_options: options(common),
             template_names: names.collect(),
         }
     }
+}
+
+impl DetailAnswer {
+    fn of(connector: &ConnectorType) -> Self {
+        let names = template_names().into_iter().map(|name| NameAnswer {
+            name: name.name,
+            description: name.meaning,
+            places: name.places,
+        });
+        let forms = text_forms()
+            .into_iter()
+            .map(|(form, description)| FormAnswer {
+                name: form.name,
+                example: form.example,
+                description,
+            });
+        Self {
+            connector: TypeAnswer::of(connector),
+            template_names: names.collect(),
+            forms_of_text: forms.collect(),
+        }
+    }
+}
+
+fn options(spec: &OptionsSpec) -> Vec<OptionAnswer> {
+    let mut options = Vec::new();
+    add_options(spec, "", &mut options);
+    options
 }
 
 fn add_options(spec: &OptionsSpec, above: &str, out: &mut Vec<OptionAnswer>) {
@@ -114,10 +167,10 @@ fn add_options(spec: &OptionsSpec, above: &str, out: &mut Vec<OptionAnswer>) {
         let below = format!("{name}.");
         out.push(OptionAnswer {
             name,
-            r#type: option.kind.to_string().replace('`', ""),
+            r#type: plain(&option.kind.to_string()),
             required: option.required,
             default: option.default.as_ref().map(value),
-            description: option.doc.replace('\n', " "),
+            description: plain(&option.description()),
         });
         if let Some(nested) = nested {
             add_options(nested, &below, out);
@@ -165,32 +218,62 @@ fn list(types: &[TypeAnswer]) -> String {
     table.render("no connector types in this build") + hint
 }
 
-fn detail(connector: &TypeAnswer) -> String {
+fn detail(answer: &DetailAnswer) -> String {
+    let connector = &answer.connector;
     let mut out = format!("{}: {}\n", connector.name, connector.summary);
-    for (what, side) in [("source", &connector.source), ("sink", &connector.sink)] {
+    let sides = [("source", &connector.source), ("sink", &connector.sink)];
+    for (what, side) in sides {
         let Some(side) = side else { continue };
         out.push_str(&format!("\nAs a {what}: {}\n", side.description));
-        for option in &side.options {
-            let default = match (&option.default, option.required) {
-                (_, true) => "required".to_owned(),
-                (Some(default), false) => format!("default {}", shown(default)),
-                (None, false) => "optional".to_owned(),
-            };
-            out.push_str(&format!(
-                "  {} ({}; {default})\n",
-                option.name, option.r#type
-            ));
-            out.push_str(&format!("      {}\n", option.description));
-        }
-        for name in &side.template_names {
-            let (name, description) = (name.name, name.description);
-            out.push_str(&format!(
-                "  in templates: {{{name}}}\n      {description}\n"
-            ));
-        }
+        out.push_str(&option_lines(&side.options));
+        out.push_str(&name_lines(&side.template_names));
     }
-    out.push_str("\nOptions that every source or sink has are in `towpath schema`.\n");
+    for (what, side) in sides {
+        let Some(side) = side else { continue };
+        out.push_str(&format!("\nLike every {what}:\n"));
+        out.push_str(&option_lines(&side.common_options));
+    }
+    out.push_str("\nNames in templates:\n");
+    out.push_str(&name_lines(&answer.template_names));
+    out.push_str("\nForms of text:\n");
+    for form in &answer.forms_of_text {
+        let (name, example) = (plain(form.name), form.example);
+        let description = plain(&form.description);
+        out.push_str(&format!(
+            "  {name}, such as {example}\n      {description}\n"
+        ));
+    }
     out
+}
+
+fn option_lines(options: &[OptionAnswer]) -> String {
+    let mut out = String::new();
+    for option in options {
+        let default = match (&option.default, option.required) {
+            (_, true) => "required".to_owned(),
+            (Some(default), false) => format!("default {}", shown(default)),
+            (None, false) => "optional".to_owned(),
+        };
+        let (name, kind) = (&option.name, &option.r#type);
+        let description = &option.description;
+        out.push_str(&format!(
+            "  {name} ({kind}; {default})\n      {description}\n"
+        ));
+    }
+    out
+}
+
+fn name_lines(names: &[NameAnswer]) -> String {
+    let line = |name: &NameAnswer| {
+        let (places, description) = (name.places.join(", "), name.description);
+        format!("  {{{}}} (in {places})\n      {description}\n", name.name)
+    };
+    names.iter().map(line).collect()
+}
+
+/// Without the marks of code.
+fn plain(text: &str) -> String {
+    text.replace('`', "")
 }
 
 /// A default as it would be written in YAML.

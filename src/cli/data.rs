@@ -1,10 +1,13 @@
 //! Where the data is: the options of every command that touches it, and the worker's settings.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use towpath_log::{Durability, Log, LogConfig};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use towpath_log::{Durability, Log, LogConfig, LogError, Recovery};
 use towpath_pipeline::{ProcessEnvironment, WorkerConfig, load_worker_config};
 
 use super::failure::Failure;
@@ -54,17 +57,38 @@ impl Settings {
 
     /// Opens the log, which is made if need be, and says what recovery found.
     pub fn open_log(&self) -> Result<Log, Failure> {
+        self.check_owner()?;
+        self.opened(Log::open_disk(&self.data_dir, self.log_config()))
+    }
+
+    /// Opens the log as it is at this moment, to look at it: changes nothing. Refused while
+    /// another process has it, which may be a worker that does not answer yet.
+    pub fn look_at_log(&self) -> Result<Log, Failure> {
+        let held = File::open(self.data_dir.join("lock")).is_ok_and(|lock| {
+            let mine = flock(&lock, FlockOperation::NonBlockingLockShared);
+            mine == Err(Errno::WOULDBLOCK)
+        });
+        if held {
+            let pid = std::fs::read_to_string(self.data_dir.join("lock")).ok();
+            let pid = pid.and_then(|pid| pid.trim().parse::<u32>().ok());
+            return Err(Failure::held(&self.data_dir, pid));
+        }
+        self.opened(Log::open_disk_read_only(&self.data_dir, self.log_config()))
+    }
+
+    fn log_config(&self) -> LogConfig {
         let durability = match self.worker.durability {
             towpath_pipeline::Durability::Fsync => Durability::Fsync,
             towpath_pipeline::Durability::Os => Durability::Os,
         };
-        let config = LogConfig {
+        LogConfig {
             durability,
             ..LogConfig::default()
-        };
-        self.check_owner()?;
-        let (log, recovery) = Log::open_disk(&self.data_dir, config)
-            .map_err(|error| Failure::log(&self.data_dir, &error))?;
+        }
+    }
+
+    fn opened(&self, result: Result<(Log, Recovery), LogError>) -> Result<Log, Failure> {
+        let (log, recovery) = result.map_err(|error| Failure::log(&self.data_dir, &error))?;
         let found = [
             ("damaged", &recovery.damage),
             ("cut off, as it was never committed", &recovery.cuts),

@@ -1,5 +1,6 @@
 //! Why a command could not do its work, and the exit code that says so.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use towpath_log::{LogError, LogErrorKind};
 use towpath_pipeline::Diagnostics;
 use towpath_sdk::{Error, ErrorKind};
 
+use super::output::counted;
 use crate::http::ErrorBody;
 
 /// What the exit code tells; 0 is done.
@@ -59,30 +61,31 @@ impl Failure {
     /// The log of `dir` could not be opened.
     pub fn log(dir: &Path, error: &LogError) -> Self {
         match error.kind() {
-            LogErrorKind::Locked { pid } => {
-                let holder =
-                    pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
-                let failure = Self::environment(format!(
-                    "cannot open the data directory {}: {holder} holds it; stop that one, or choose \
-                     another with --data-dir",
-                    dir.display()
-                ));
-                Self {
-                    held: true,
-                    ..failure
-                }
-            }
+            LogErrorKind::Locked { pid } => Self::held(dir, pid.as_ref()),
             LogErrorKind::Damaged => Self::failed(format!("{error}; see `towpath log verify`")),
             LogErrorKind::Transient | LogErrorKind::Io => Self::environment(error.to_string()),
             _ => Self::failed(error.to_string()),
         }
     }
 
+    /// Another process holds the log of `dir`.
+    pub fn held(dir: &Path, pid: Option<impl Display>) -> Self {
+        let holder = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+        let failure = Self::environment(format!(
+            "cannot open the data directory {}: {holder} holds it; stop that one, or choose \
+             another with --data-dir",
+            dir.display()
+        ));
+        Self {
+            held: true,
+            ..failure
+        }
+    }
+
     /// Wrong files: all problems at once.
     pub fn diagnostics(diagnostics: &Diagnostics, colour: bool) -> Self {
-        let count = diagnostics.len();
-        let plural = if count == 1 { "" } else { "s" };
-        let mut body = ErrorBody::new("configuration", format!("{count} problem{plural} found"));
+        let problems = counted(diagnostics.len() as u64, "problem");
+        let mut body = ErrorBody::new("configuration", format!("{problems} found"));
         body.problems = diagnostics.to_json();
         let text = Some(diagnostics.render(colour));
         Self {

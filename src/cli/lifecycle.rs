@@ -3,7 +3,7 @@
 use clap::Args;
 use towpath_runtime::control::Changed;
 
-use super::client::{Client, escape};
+use super::client::{Client, Purpose, escape};
 use super::data::DataArgs;
 use super::failure::Failure;
 use super::output::Output;
@@ -22,7 +22,7 @@ pub async fn change(
     action: &'static str,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut client = Client::connect(&args.data).await?;
+    let mut client = Client::connect(&args.data, Purpose::Change).await?;
     let path = format!("/v1/connectors/{}/{action}", escape(&args.name));
     let changed: Result<Changed, Failure> = client.post(&path, &()).await;
     client.close()?;

@@ -7,7 +7,7 @@ use towpath_log::{Disk, DumpItem, VerifyReport};
 
 use super::data::DataArgs;
 use super::failure::Failure;
-use super::output::{Output, count, size, stdout};
+use super::output::{Output, counted, size, stdout};
 
 /// Printed at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -57,10 +57,9 @@ fn verify(args: &DataArgs, output: Output) -> Result<(), Failure> {
     if report.damage.is_empty() {
         return output.data(&verified, Verified::render);
     }
-    let places = report.damage.len();
-    let plural = if places == 1 { "" } else { "s" };
+    let places = counted(report.damage.len() as u64, "place");
     let mut failure = Failure::failed(format!(
-        "the log in {} is damaged in {places} place{plural}",
+        "the log in {} is damaged in {places}",
         dir.display()
     ));
     if output.json {
@@ -130,10 +129,10 @@ impl<'a> Verified<'a> {
             out.push_str(&format!("note: {note}\n"));
         }
         out.push_str(&format!(
-            "read {} commit records, {} segments, {} batches, {}: {}\n",
-            count(self.commit_records),
-            count(self.segments),
-            count(self.batches),
+            "read {}, {}, {}, {}: {}\n",
+            counted(self.commit_records, "commit record"),
+            counted(self.segments, "segment"),
+            counted(self.batches, "batch"),
             size(self.bytes as f64),
             if self.damage.is_empty() {
                 "no damage"

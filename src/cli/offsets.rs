@@ -6,7 +6,7 @@ use towpath_runtime::control::{
 };
 use towpath_runtime::status::ConnectorKind;
 
-use super::client::{Client, escape};
+use super::client::{Client, Purpose, escape};
 use super::data::DataArgs;
 use super::failure::Failure;
 use super::output::{Align, Output, Table, count, size, time};
@@ -59,7 +59,7 @@ pub async fn offsets(args: OffsetsArgs, output: Output) -> Result<(), Failure> {
             connector: None,
             data,
         } => {
-            let mut client = Client::connect(&data).await?;
+            let mut client = Client::connect(&data, Purpose::Look).await?;
             let offsets: Result<Vec<ConnectorOffsets>, _> = client.get("/v1/offsets").await;
             client.close()?;
             output.data(&offsets?, |offsets| show(offsets))
@@ -68,7 +68,7 @@ pub async fn offsets(args: OffsetsArgs, output: Output) -> Result<(), Failure> {
             connector: Some(connector),
             data,
         } => {
-            let mut client = Client::connect(&data).await?;
+            let mut client = Client::connect(&data, Purpose::Look).await?;
             let offsets: Result<ConnectorOffsets, _> = client.get(&path(&connector)).await;
             client.close()?;
             output.data(&offsets?, detail)
@@ -80,7 +80,7 @@ pub async fn offsets(args: OffsetsArgs, output: Output) -> Result<(), Failure> {
             partition,
             data,
         } => {
-            let mut client = Client::connect(&data).await?;
+            let mut client = Client::connect(&data, Purpose::Change).await?;
             let request = ResetRequest {
                 to,
                 topic,
@@ -92,10 +92,15 @@ pub async fn offsets(args: OffsetsArgs, output: Output) -> Result<(), Failure> {
             output.data(&answer?, reset)
         }
         OffsetsCommand::Forget { connector, data } => {
-            let mut client = Client::connect(&data).await?;
+            let mut client = Client::connect(&data, Purpose::Change).await?;
             let answer: Result<ForgetAnswer, _> = client.delete(&path(&connector)).await;
             client.close()?;
-            output.data(&answer?, |answer| format!("forgot {}\n", answer.connector))
+            output.data(&answer?, |answer| {
+                format!(
+                    "forgot {}: in a pipeline that still has it, it begins anew\n",
+                    answer.connector
+                )
+            })
         }
     }
 }

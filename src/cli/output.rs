@@ -153,6 +153,16 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// `1 record`, `1,234 records`, `2 batches`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = match number {
+        1 => "",
+        _ if noun.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{plural}", count(number))
+}
+
 /// Bytes with three digits and a unit: `1.46 GiB`.
 pub fn size(bytes: f64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -236,6 +246,8 @@ mod tests {
         ] {
             assert_eq!(count(number), expected);
         }
+        assert_eq!(counted(1, "record"), "1 record");
+        assert_eq!(counted(2_000, "record"), "2,000 records");
         for (bytes, expected) in [
             (0.0, "0 B"),
             (999.0, "999 B"),

@@ -3,22 +3,35 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use towpath_log::Log;
-use towpath_pipeline::{Loaded, ProcessEnvironment, Surroundings, WorkerConfig, load};
+use towpath_log::{Log, TopicInfo};
+use towpath_pipeline::{
+    ExistingTopic, Loaded, Partitions, ProcessEnvironment, Surroundings, WorkerConfig, load,
+};
+use towpath_sdk::config::{Format, Integer};
 
 use super::failure::Failure;
 use super::output::{colour, note};
 use crate::registry::registry;
 
-/// Topics that are there, with their numbers of partitions.
-pub type Topics = BTreeMap<String, u32>;
+/// A pipeline may declare as many partitions as the log takes.
+const _: () = assert!(Partitions::HIGHEST == towpath_log::PARTITIONS_MAX as u64);
+
+/// Topics that are there.
+pub type Topics = BTreeMap<String, ExistingTopic>;
 
 /// The topics of `log`.
 pub fn topics_of(log: &Log) -> Topics {
-    log.topics()
-        .into_iter()
-        .map(|topic| (topic.name, topic.config.partitions))
-        .collect()
+    let topic = |topic: TopicInfo| {
+        let there = existing(topic.config.partitions, &topic.config.format);
+        (topic.name, there)
+    };
+    log.topics().into_iter().map(topic).collect()
+}
+
+/// A topic that is there.
+pub fn existing(partitions: u32, format: &str) -> ExistingTopic {
+    let format = Format::from_word(format);
+    ExistingTopic { partitions, format }
 }
 
 /// Reads `paths`, says what is probably not meant, and refuses what is wrong.

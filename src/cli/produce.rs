@@ -6,10 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use towpath_runtime::control::{NewRecord, Payload, ProduceRequest, Produced};
 
-use super::client::{Client, escape};
+use super::client::{Client, Purpose, escape};
 use super::data::DataArgs;
 use super::failure::Failure;
-use super::output::{Output, count, note};
+use super::output::{Output, counted, note};
 
 /// What one request carries at most; a single longer line goes alone.
 const REQUEST_RECORDS: usize = 10_000;
@@ -45,7 +45,7 @@ struct Lines<'a> {
 }
 
 pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
-    let mut client = Client::connect(&args.data).await?;
+    let mut client = Client::connect(&args.data, Purpose::Change).await?;
     let path = format!("/v1/topics/{}/records", escape(&args.topic));
     // A wrong name is told before the first line is waited for.
     let _: towpath_runtime::control::Topic = client
@@ -78,8 +78,8 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
     };
     if result.is_err() && written > 0 {
         note(&format!(
-            "{} records were written before it",
-            count(written)
+            "written before it: {}",
+            counted(written, "record")
         ));
     }
     result.and(client.close())?;
@@ -90,11 +90,8 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.data(&summary, |_| String::new());
     }
-    note(&format!(
-        "{} records written to {}",
-        count(written),
-        args.topic
-    ));
+    let written = counted(written, "record");
+    note(&format!("{written} written to {}", args.topic));
     Ok(())
 }
 

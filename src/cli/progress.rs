@@ -130,6 +130,7 @@ mod tests {
             records_per_second: 2_510_000.0,
             bytes_per_second: 1_572_864.0,
             skipped: 0,
+            dead_letters: 0,
             lag_records: None,
             share_done,
             seconds: 2.0,

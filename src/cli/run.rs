@@ -1,38 +1,43 @@
 //! `towpath run`: a worker, from start to end.
 //!
 //! Order of a start: settings, pipelines (all problems at once, nothing created), the log with its
-//! lock, the socket, the admin port, the connectors. Of an end: connectors, socket, log.
+//! lock, the admin port, the socket, the connectors. A log that is not there yet is made after the
+//! admin port is bound, so that a taken one leaves nothing behind. Of an end: connectors, socket,
+//! log.
 
-use std::net::SocketAddr;
+mod begin;
+
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::net::TcpListener;
 use towpath_log::Log;
 use towpath_pipeline::{Loaded, picture};
 use towpath_runtime::control::Control;
-use towpath_runtime::{Outcome, Worker, WorkerOptions, check_drain};
+use towpath_runtime::status::{ConnectorKind, ConnectorStatus, TaskState, WorkerStatus};
+use towpath_runtime::{Outcome, Worker, WorkerOptions};
 use towpath_sdk::config;
+
+use begin::{Begin, open, raise_open_files_limit};
 
 use super::data::{DataArgs, Settings};
 use super::failure::Failure;
 use super::logging;
-use super::output::{Output, count};
-use super::pipelines::{Topics, read, topics_of};
+use super::output::{Output, counted};
+use super::pipelines::{read, topics_of};
 use super::progress::Screen;
 use super::signals::{Asked, Signals};
 use super::summary::Summary;
 use super::watch::Watch;
 use crate::http::{admin, router, socket};
 
-/// How long another command may still hold the data directory.
-const PATIENCE: Duration = Duration::from_secs(1);
-const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How long connectors may take to end in order.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+/// How often it is looked whether every source has come to its end.
+const SOURCES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Run pipelines until Ctrl-C, or to the end of what there is
 #[derive(Debug, Args)]
@@ -47,7 +52,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", requires = "drain", value_parser = super::option::<config::Duration>)]
     timeout: Option<config::Duration>,
     /// Take over changes of the pipeline files as they are saved; SIGHUP does so at any time
-    #[arg(long)]
+    #[arg(long, conflicts_with = "drain")]
     watch: bool,
     /// Start connectors anew even where one of another name has left its position
     #[arg(long)]
@@ -77,7 +82,7 @@ pub fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
     let settings = args.data.settings()?;
     let screen = Screen::new(!output.json);
     logging::init(&settings.worker.logging, screen.clone());
-    let (log, loaded) = open(args, &settings)?;
+    let Begin { log, loaded, admin } = open(args, &settings, &screen)?;
     raise_open_files_limit();
     let threads = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -90,61 +95,23 @@ pub fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
         screen,
         log,
     };
-    let result = threads.block_on(run.work(loaded));
-    let closed = run
-        .log
-        .close()
-        .map_err(|error| Failure::failed(error.to_string()));
+    let result = threads.block_on(async {
+        let mut signals = Signals::new()?;
+        let result = run.work(&loaded, admin, &mut signals).await;
+        result.and(run.close(&mut signals).await)
+    });
     // A read of stdin that waits for a line must not hold up the end.
     threads.shutdown_background();
-    result.and(closed)
-}
-
-/// Lets this process open as many files as the system allows at most: shells start programs with
-/// a much lower limit, and connectors follow and write many files.
-fn raise_open_files_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // With the lower limit connectors open fewer files at a time.
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!("cannot raise the limit of open files: {error}");
-    }
-}
-
-/// Reads the pipelines and opens the log. A wrong pipeline creates nothing.
-fn open(args: &RunArgs, settings: &Settings) -> Result<(Log, Loaded), Failure> {
-    if !settings.hold_log() {
-        let loaded = read(&args.pipelines, &settings.worker, &Topics::new())?;
-        if args.drain {
-            check_drain(&loaded)?;
-        }
-        return Ok((open_log(settings)?, loaded));
-    }
-    let log = open_log(settings)?;
-    let loaded = read(&args.pipelines, &settings.worker, &topics_of(&log));
-    if loaded.is_err() {
-        // Why the pipelines are refused is the news, however the log closes.
-        let _ = log.close();
-    }
-    Ok((log, loaded?))
-}
-
-fn open_log(settings: &Settings) -> Result<Log, Failure> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match settings.open_log() {
-            Err(failure) if failure.held && Instant::now() < until => {
-                std::thread::sleep(RETRY_INTERVAL);
-            }
-            done => return done,
-        }
-    }
+    result
 }
 
 impl Run<'_> {
-    async fn work(&self, loaded: Loaded) -> Result<(), Failure> {
-        let mut signals = Signals::new()?;
+    async fn work(
+        &self,
+        loaded: &Loaded,
+        admin: Option<TcpListener>,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
         let mut watch = self
             .args
             .watch
@@ -157,14 +124,13 @@ impl Run<'_> {
                 data_dir.display()
             ))
         })?;
-        let admin = self.admin_listener().await?;
-        self.plan(&loaded, admin.is_some());
+        self.plan(loaded, admin.is_some());
         let options = WorkerOptions {
             drain: self.args.drain,
             fresh: self.args.fresh,
             config: self.settings.worker.clone(),
         };
-        let worker = Worker::start(self.log.clone(), &loaded, options).await?;
+        let worker = Worker::start(self.log.clone(), loaded, options).await?;
         if let Some(listener) = socket.listener.take() {
             let record_bytes_max = self.settings.worker.max_record.0;
             let control = Control::new(
@@ -177,24 +143,8 @@ impl Run<'_> {
         if let Some(listener) = admin {
             tokio::spawn(admin::serve(listener, Arc::clone(&worker)));
         }
-        let end = self.until_end(&worker, &mut signals, watch.as_mut()).await;
-        self.finish(&worker, end, &mut signals, socket).await
-    }
-
-    /// The admin port. A drain is over soon, often beside a worker: it does without the port if
-    /// that is the default one and taken.
-    async fn admin_listener(&self) -> Result<Option<TcpListener>, Failure> {
-        let address = self.settings.worker.admin.listen.0;
-        match admin::bind(address).await {
-            Ok(listener) => Ok(Some(listener)),
-            Err(error) if self.args.drain && address == default_address() => {
-                self.screen.note(&format!(
-                    "warning: {error}; going on without the admin port"
-                ));
-                Ok(None)
-            }
-            Err(error) => Err(Failure::environment(error.to_string())),
-        }
+        let end = self.until_end(&worker, signals, watch.as_mut()).await;
+        self.finish(&worker, end, signals, socket).await
     }
 
     /// Says in a few lines what is about to run.
@@ -230,22 +180,29 @@ impl Run<'_> {
             .timeout
             .map(|timeout| tokio::time::Instant::now() + timeout.0);
         let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+        let mut looks = tokio::time::interval(SOURCES_INTERVAL);
+        // That a drain ends with its sources goes without saying.
+        let mut told = self.args.drain;
         loop {
             tokio::select! {
                 outcome = &mut finished => return End::Finished(outcome),
-                asked = signals.next() => match asked {
-                    Asked::Stop => return End::Asked,
-                    Asked::Reload => if self.is_stopped_reloading(worker, signals).await {
-                        return End::Asked;
-                    },
-                },
-                () = change(watch.as_deref_mut()) => {
-                    if self.is_stopped_reloading(worker, signals).await {
+                asked = asked(signals, watch.as_deref_mut()) => {
+                    if asked == Asked::Stop || self.is_stopped_reloading(worker, signals).await {
                         return End::Asked;
                     }
+                    told = self.args.drain;
                 }
                 () = reached(limit) => return End::TimedOut,
                 _ = ticks.tick(), if self.screen.is_shown() => self.screen.show(&worker.status()),
+                _ = looks.tick(), if !told => {
+                    told = all_sources_done(&worker.status());
+                    if told {
+                        self.screen.note(
+                            "every source has come to its end; sinks, `produce` and changed \
+                             pipelines go on until Ctrl-C",
+                        );
+                    }
+                }
             }
         }
     }
@@ -325,9 +282,7 @@ impl Run<'_> {
             orderly = worker.stop(STOP_DEADLINE) => orderly,
             () = signals.stop() => {
                 drop(socket);
-                self.screen.clear();
-                self.screen.note("stopped at once: the next start goes on at what was committed");
-                std::process::exit(super::failure::Exit::Failed as i32);
+                self.end_at_once()
             }
         };
         let seconds = started.elapsed().as_secs_f64();
@@ -343,10 +298,37 @@ impl Run<'_> {
             .filter_map(|c| c.lag_records)
             .sum();
         self.screen.note(&format!(
-            "stopped after {seconds:.1} s, {how}; {} records are still to be delivered",
-            count(lag)
+            "stopped after {seconds:.1} s, {how}; still to be delivered: {}",
+            counted(lag, "record")
         ));
     }
+
+    /// Closes the log, which may have much to write; a signal ends the process at once.
+    async fn close(&self, signals: &mut Signals) -> Result<(), Failure> {
+        let log = self.log.clone();
+        let closing = tokio::task::spawn_blocking(move || log.close());
+        tokio::select! {
+            closed = closing => match closed {
+                Ok(closed) => closed.map_err(|error| Failure::failed(error.to_string())),
+                Err(ended) => Err(Failure::failed(format!("cannot close the log: {ended}"))),
+            },
+            () = signals.stop() => self.end_at_once(),
+        }
+    }
+
+    fn end_at_once(&self) -> ! {
+        self.screen.clear();
+        self.screen
+            .note("stopped at once: the next start goes on at what was committed");
+        std::process::exit(super::failure::Exit::Failed as i32)
+    }
+}
+
+/// Whether there are sources, and none of them has anything to do any more.
+fn all_sources_done(status: &WorkerStatus) -> bool {
+    let is_source = |one: &&ConnectorStatus| one.kind == ConnectorKind::Source;
+    let mut sources = status.connectors.iter().filter(is_source).peekable();
+    sources.peek().is_some() && sources.all(|source| source.state == TaskState::Done)
 }
 
 /// Whether every connector did all it had to.
@@ -372,14 +354,17 @@ fn failed(worker: &Worker, outcome: &Outcome) -> Result<(), Failure> {
     Err(Failure::failed(reasons.join("\n       ")))
 }
 
-fn default_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8083))
-}
-
-async fn change(watch: Option<&mut Watch>) {
-    match watch {
-        Some(watch) => watch.changed().await,
-        None => std::future::pending().await,
+/// What a signal or a changed file asks for. Cancel safe.
+async fn asked(signals: &mut Signals, watch: Option<&mut Watch>) -> Asked {
+    let changed = async {
+        match watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        asked = signals.next() => asked,
+        () = changed => Asked::Reload,
     }
 }
 

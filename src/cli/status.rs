@@ -6,10 +6,10 @@ use clap::Args;
 use towpath_runtime::control::StatusAnswer;
 use towpath_runtime::status::{ConnectorStatus, TaskState, TaskStatus};
 
-use super::client::Client;
+use super::client::{Client, Purpose};
 use super::data::DataArgs;
 use super::failure::Failure;
-use super::output::{Align, Output, Table, count, rate, size, span};
+use super::output::{Align, Output, Table, count, counted, rate, size, span};
 
 /// Places with a problem that are shown of each task; `--json` has them all.
 const PLACES_SHOWN: usize = 5;
@@ -22,7 +22,7 @@ pub struct StatusArgs {
 }
 
 pub async fn status(args: StatusArgs, output: Output) -> Result<(), Failure> {
-    let mut client = Client::connect(&args.data).await?;
+    let mut client = Client::connect(&args.data, Purpose::Look).await?;
     let answer: StatusAnswer = client.get("/v1/status").await?;
     client.close()?;
     let since_epoch = SystemTime::now()
@@ -34,16 +34,14 @@ pub async fn status(args: StatusArgs, output: Output) -> Result<(), Failure> {
 
 fn render(answer: &StatusAnswer, now_ms: u64) -> String {
     let status = &answer.status;
-    let mut out = if answer.running {
-        format!(
-            "towpath {}, process {}, up {}, data in {}\n",
+    let mut out = match (status.pid, status.started_ms) {
+        (Some(pid), Some(started_ms)) => format!(
+            "towpath {}, process {pid}, up {}, data in {}\n",
             status.version,
-            status.pid,
-            span(now_ms.saturating_sub(status.started_ms)),
+            span(now_ms.saturating_sub(started_ms)),
             status.data_dir
-        )
-    } else {
-        format!("no worker is running; data in {}\n", status.data_dir)
+        ),
+        _ => format!("no worker is running; data in {}\n", status.data_dir),
     };
     if let Some(failure) = &status.log_failure {
         out.push_str(&format!("the log takes no more writes: {failure}\n"));
@@ -88,11 +86,13 @@ fn render(answer: &StatusAnswer, now_ms: u64) -> String {
 /// What a person must know of a connector besides its row.
 fn explain(connector: &ConnectorStatus, now_ms: u64, out: &mut String) {
     if connector.skipped > 0 {
-        let skipped = count(connector.skipped);
-        out.push_str(&format!(
-            "{}: {skipped} bad records were left out\n",
-            connector.name
-        ));
+        let skipped = counted(connector.skipped, "bad record");
+        out.push_str(&format!("{}: left out {skipped}\n", connector.name));
+    }
+    if connector.dead_letters > 0 {
+        let kept = counted(connector.dead_letters, "dead letter");
+        let name = &connector.name;
+        out.push_str(&format!("{name}: kept {kept}: see `towpath dlq list`\n"));
     }
     for task in &connector.tasks {
         let of_many = connector.tasks.len() > 1;
@@ -109,8 +109,8 @@ fn explain(connector: &ConnectorStatus, now_ms: u64, out: &mut String) {
             out.push_str(&format!("{name}: {} (for {since})\n", problem.problem));
         }
         if task.problems.len() > PLACES_SHOWN {
-            let more = task.problems.len() - PLACES_SHOWN;
-            out.push_str(&format!("{name}: {more} more places have a problem\n"));
+            let more = counted((task.problems.len() - PLACES_SHOWN) as u64, "more place");
+            out.push_str(&format!("{name}: problems in {more}\n"));
         }
     }
 }
@@ -159,14 +159,15 @@ mod tests {
             records_per_second: 2_510_000.0,
             bytes_per_second: 1_572_864.0,
             skipped: 2,
+            dead_letters: 1,
             lag_records: Some(12),
             share_done: None,
             seconds: 1.0,
         };
         let status = WorkerStatus {
             version: "0.1.0".to_owned(),
-            pid: 7,
-            started_ms: 0,
+            pid: Some(7),
+            started_ms: Some(0),
             data_dir: "towpath-data".to_owned(),
             log_id: String::new(),
             log_failure: None,
@@ -184,7 +185,8 @@ mod tests {
 towpath 0.1.0, process 7, up 100 s, data in towpath-data
 CONNECTOR    TYPE  STATE     SINCE    RECORDS  RECORDS/S   BYTES/S  LAG
 web.archive  file  retrying   60 s  1,234,567     2.51 M  1.50 MiB   12
-web.archive: 2 bad records were left out
+web.archive: left out 2 bad records
+web.archive: kept 1 dead letter: see `towpath dlq list`
 web.archive: retrying: cannot write out/a.log: No space left on device; attempt 3 in 5 s
 ";
         assert_eq!(render(&answer(), 100_000), expected);

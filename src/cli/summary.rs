@@ -4,7 +4,7 @@ use serde::Serialize;
 use towpath_runtime::status::{ConnectorKind, ConnectorStatus, TaskState, WorkerStatus};
 
 use super::failure::Failure;
-use super::output::{Align, Output, Table, count, size};
+use super::output::{Align, Output, Table, count, counted, size};
 use super::progress::Screen;
 
 /// The end of a run.
@@ -28,6 +28,8 @@ struct Done {
     records_per_second: f64,
     /// Bad records left out.
     skipped: u64,
+    /// Bad records kept as dead letters.
+    dead_letters: u64,
 }
 
 impl Summary {
@@ -70,6 +72,10 @@ impl Summary {
             ]);
         }
         let mut out = table.render("no connectors");
+        for done in self.connectors.iter().filter(|done| done.dead_letters > 0) {
+            let kept = counted(done.dead_letters, "dead letter");
+            out.push_str(&format!("{}: kept {kept}: see `towpath dlq list`\n", done.name));
+        }
         if let Some(bytes) = self.memory_peak_bytes {
             out.push_str(&format!("peak memory {}\n", size(bytes as f64)));
         }
@@ -108,6 +114,7 @@ impl Done {
             seconds,
             records_per_second: rate,
             skipped: connector.skipped,
+            dead_letters: connector.dead_letters,
         }
     }
 }
@@ -127,10 +134,12 @@ mod tests {
             seconds: 2.0,
             records_per_second: 3_000.0,
             skipped: 0,
+            dead_letters: 2,
         };
         let expected = "\
 CONNECTOR  STATE  RECORDS      BYTES  SECONDS  RECORDS/S  SKIPPED
 web.nginx  done     6,000  1,020,000     2.00      3,000        0
+web.nginx: kept 2 dead letters: see `towpath dlq list`
 ";
         assert_eq!(
             Summary {

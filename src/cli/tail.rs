@@ -6,7 +6,7 @@ use clap::Args;
 use towpath_runtime::control::{Payload, RecordsPage, TailRecord};
 use towpath_sdk::printable;
 
-use super::client::{Client, escape};
+use super::client::{Client, Purpose, escape};
 use super::data::DataArgs;
 use super::failure::Failure;
 use super::output::{Output, note, stdout, time};
@@ -44,7 +44,7 @@ pub struct TailArgs {
 }
 
 pub async fn tail(args: TailArgs, output: Output) -> Result<(), Failure> {
-    let mut client = Client::connect(&args.data).await?;
+    let mut client = Client::connect(&args.data, Purpose::Look).await?;
     let printed = print_all(&args, &mut client, output).await;
     // What was found is the news, also when the log does not close well.
     printed.and(client.close())

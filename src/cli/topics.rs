@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 use towpath_runtime::control::Topic;
 
-use super::client::{Client, escape};
+use super::client::{Client, Purpose, escape};
 use super::data::DataArgs;
 use super::failure::Failure;
-use super::output::{Align, Output, Table, count, size, span, time};
+use super::output::{Align, Output, Table, count, counted, size, span, time};
 
 /// List the topics of the data directory, or describe one
 #[derive(Debug, Args)]
@@ -31,13 +31,13 @@ enum TopicsCommand {
 pub async fn topics(args: TopicsArgs, output: Output) -> Result<(), Failure> {
     match args.describe {
         None => {
-            let mut client = Client::connect(&args.data).await?;
+            let mut client = Client::connect(&args.data, Purpose::Look).await?;
             let topics: Result<Vec<Topic>, _> = client.get("/v1/topics").await;
             client.close()?;
             output.data(&topics?, |topics| list(topics))
         }
         Some(TopicsCommand::Describe { topic, data }) => {
-            let mut client = Client::connect(&data).await?;
+            let mut client = Client::connect(&data, Purpose::Look).await?;
             let topic: Result<Topic, _> =
                 client.get(&format!("/v1/topics/{}", escape(&topic))).await;
             client.close()?;
@@ -70,10 +70,10 @@ fn list(topics: &[Topic]) -> String {
 
 fn describe(topic: &Topic) -> String {
     let mut out = format!(
-        "{}: {}, {} records, {}, retention {}, id {}\n",
+        "{}: {}, {}, {}, retention {}, id {}\n",
         topic.name,
         topic.format,
-        count(topic.records),
+        counted(topic.records, "record"),
         size(topic.bytes as f64),
         retention(topic),
         topic.id
@@ -107,9 +107,9 @@ fn describe(topic: &Topic) -> String {
     }
     for reader in &topic.readers {
         out.push_str(&format!(
-            "read by {}, which has {} records still to deliver\n",
+            "read by {}, which has {} still to deliver\n",
             reader.connector,
-            count(reader.lag_records)
+            counted(reader.lag_records, "record")
         ));
     }
     out

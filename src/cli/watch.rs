@@ -46,6 +46,12 @@ impl Watch {
             loop {
                 changed.notified().await;
                 tokio::time::sleep(SETTLE).await;
+                // What came meanwhile is part of the change that is told now.
+                tokio::select! {
+                    biased;
+                    () = changed.notified() => {}
+                    () = std::future::ready(()) => {}
+                }
                 if tell.send(()).await.is_err() {
                     return;
                 }
@@ -102,5 +108,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), watch.changed())
             .await
             .expect("is told");
+        let again = tokio::time::timeout(SETTLE * 3, watch.changed()).await;
+        assert!(again.is_err(), "one change was told twice");
     }
 }

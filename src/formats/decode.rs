@@ -1,18 +1,33 @@
-//! Decoders: from what a source has framed to records. None of them changes a byte.
+//! Decoders: from what a source has framed to records.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use towpath_record::BatchBuilder;
-use towpath_sdk::config::Format;
+use towpath_sdk::json::{self, Documents, Fault, Kind};
 use towpath_sdk::{Decoder, Envelope, Error, NewDecoder, Result};
 
-use crate::json;
+use crate::avro::AvroDecoder;
+use crate::csv::CsvDecoder;
+use crate::format::InputFormat;
+use crate::logfmt::Logfmt;
+use crate::parse::{Parsing, push};
+use crate::syslog::Syslog;
 
 /// Makes decoders of `format`.
-pub fn decoder(format: Format) -> NewDecoder {
-    match format {
-        Format::Text | Format::Bytes => Arc::new(|| Box::new(Raw)),
-        Format::Json => Arc::new(|| Box::new(Json)),
+pub fn decoder(format: impl Into<InputFormat>) -> NewDecoder {
+    match format.into() {
+        InputFormat::Text | InputFormat::Bytes => Arc::new(|| Box::new(Raw)),
+        InputFormat::Json => Arc::new(|| Box::new(Json)),
+        InputFormat::JsonArray => Arc::new(|| Box::new(JsonArray::default())),
+        InputFormat::Csv(csv) => Arc::new(move || Box::new(CsvDecoder::new(csv.clone()))),
+        InputFormat::Logfmt { lenient } => {
+            Arc::new(move || Box::new(Parsing::new(Logfmt::new(lenient))))
+        }
+        InputFormat::Syslog { lenient } => {
+            Arc::new(move || Box::new(Parsing::new(Syslog::new(lenient))))
+        }
+        InputFormat::Avro => Arc::new(|| Box::new(AvroDecoder::default())),
     }
 }
 
@@ -28,13 +43,7 @@ impl Decoder for Raw {
         envelope: &Envelope<'_>,
         out: &mut BatchBuilder,
     ) -> Result<()> {
-        out.push(
-            envelope.timestamp_ms,
-            envelope.key,
-            Some(payload),
-            envelope.headers,
-        )
-        .map_err(|error| Error::record("take", "a record").because(error))
+        push(payload, envelope, out)
     }
 }
 
@@ -54,5 +63,33 @@ impl Decoder for Json {
         }
         json::validate(payload).map_err(|fault| Error::record("read", "JSON").because(fault))?;
         Raw.decode(payload, envelope, out)
+    }
+}
+
+/// A JSON list a payload, each item a record, as it is written.
+#[derive(Default)]
+struct JsonArray {
+    documents: Documents,
+}
+
+impl Decoder for JsonArray {
+    fn decode(
+        &mut self,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<()> {
+        let cannot = |fault| Error::record("read", "a JSON list").because(fault);
+        self.documents.reset(Bytes::new());
+        let span = self.documents.make(|made| made.extend_from_slice(payload));
+        let root = self.documents.parse(span).map_err(cannot)?;
+        if self.documents.kind(root) != Kind::Array {
+            let what = "it is no list";
+            return Err(cannot(Fault { at: 0, what }));
+        }
+        for item in self.documents.children(root) {
+            push(self.documents.text(item).as_bytes(), envelope, out)?;
+        }
+        Ok(())
     }
 }

@@ -5,9 +5,8 @@ use std::io::Write;
 
 use towpath_record::{BatchError, Record};
 use towpath_sdk::config::{Fields, Format, RecordField};
+use towpath_sdk::json::{self, Fault};
 use towpath_sdk::{Encoder, Error, Result, SinkBatch};
-
-use crate::json::{self, Fault};
 
 /// An encoder of `format`, or of each topic's own when that is `None`.
 ///

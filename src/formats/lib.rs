@@ -4,14 +4,37 @@
 //! error, never a panic, and memory is bounded by the record at hand. The runtime makes these and
 //! hands them to connectors, which know only the traits of `towpath-sdk`.
 
+#![warn(missing_docs)]
+
+mod avro;
 mod compression;
+mod csv;
 mod decode;
 mod encode;
-mod json;
+mod fields;
+mod format;
+mod grok;
+mod logfmt;
+mod lookup;
+mod parse;
+mod pattern;
+mod syslog;
 #[cfg(test)]
 mod tests;
+mod typed;
+mod user_agent;
 
+pub use avro::{AvroCodec, AvroSchema, AvroWriter};
 pub use compression::StandardCodecs;
+pub use csv::{Csv, CsvOptions, CsvWriter};
 pub use decode::decoder;
 pub use encode::encoder;
-pub use json::lookup;
+pub use format::InputFormat;
+pub use grok::{grok, grok_names};
+pub use logfmt::Logfmt;
+pub use lookup::lookup;
+pub use parse::{Fault, Parser};
+pub use pattern::Pattern;
+pub use syslog::Syslog;
+pub use typed::TextType;
+pub use user_agent::UserAgent;

@@ -1,5 +1,11 @@
 //! Every format from and to records, JSON against `serde_json`, compression member by member.
 
+mod avro;
+mod grok;
+mod lines;
+mod parsers;
+mod roundtrip;
+
 use std::io::Read;
 use std::sync::Arc;
 
@@ -9,9 +15,9 @@ use towpath_record::{Batch, BatchBuilder, Header};
 use towpath_sdk::config::{
     Compression, Fields, Format, Node, NodeValue, OptionType, Problems, Span,
 };
-use towpath_sdk::{Codecs, Envelope, ErrorKind, Path, SinkBatch, SinkTopic};
+use towpath_sdk::{Codecs, Envelope, ErrorKind, Path, SinkBatch, SinkTopic, json};
 
-use crate::{StandardCodecs, decoder, encoder, json, lookup};
+use crate::{StandardCodecs, decoder, encoder, lookup};
 
 const HEADERS: [Header<'static>; 3] = [
     Header {
@@ -39,12 +45,7 @@ fn batch(format: Format, value: Option<&[u8]>) -> SinkBatch {
         format,
     };
     let batch: Batch = builder.finish().unwrap();
-    SinkBatch {
-        topic: Arc::new(topic),
-        partition: 3,
-        from_offset: 0,
-        batches: vec![batch],
-    }
+    SinkBatch::new(Arc::new(topic), 3, 0, vec![batch])
 }
 
 fn fields(names: &[&str]) -> Fields {
@@ -243,14 +244,24 @@ fn a_path_finds_its_scalar() {
     check("order.id.x", None);
     check("b", Some("true"));
     check("absent", None);
-    let error = lookup(value, &Path::parse("order.items").unwrap())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("cannot look up `order.items`: an object or array"),
-        "{error}"
+    let error = |value: &[u8], path: &str| {
+        let error = lookup(value, &Path::parse(path).unwrap()).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        error(value, "order.items"),
+        "cannot look up `order.items`: an object or array stands there, where one value is needed"
     );
-    assert!(lookup(b"{\"a\"", &Path::parse("a").unwrap()).is_err());
+    for (value, fault) in [
+        ("hello", "expected a value at byte 0"),
+        ("404 not found", "text behind the value at byte 4"),
+        ("{\"a\"", "expected `:` at byte 4"),
+        ("{\"b\":1", "expected `,` or `}` at byte 6"),
+        ("", "the text ends where a value is expected at byte 0"),
+    ] {
+        let expected = format!("cannot look up `a`: the value is not JSON: {fault}");
+        assert_eq!(error(value.as_bytes(), "a"), expected);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The admin port: health for load balancers and process supervisors, metrics for Prometheus.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,7 +9,6 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use tokio::net::TcpListener;
 use towpath_runtime::Worker;
 use towpath_runtime::status::TaskState;
 use towpath_sdk::{Error, Result};
@@ -16,13 +16,16 @@ use towpath_sdk::{Error, Result};
 use super::{Envelope, ErrorBody};
 
 /// Serves `worker` on `listener` until the process ends.
-pub async fn serve(listener: TcpListener, worker: Arc<Worker>) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, worker: Arc<Worker>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     axum::serve(listener, router(worker)).await
 }
 
 /// Binds the admin port; the error names the address and the setting.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address);
+    let ready = bound.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    ready.map_err(|error| {
         Error::configuration("listen on", address)
             .because(error)
             .remedy("set `admin: { listen: ADDRESS:PORT }` in towpath.yaml to a free one")

@@ -46,7 +46,8 @@ pub(crate) struct Appender {
     /// The round being filled.
     round: Round,
     round_bytes: usize,
-    body_bytes: usize,
+    /// Its entries, encoded.
+    body: Vec<u8>,
 }
 
 impl Appender {
@@ -59,7 +60,7 @@ impl Appender {
             fence: Fence::default(),
             round: Round::default(),
             round_bytes: 0,
-            body_bytes: 0,
+            body: Vec::new(),
         }
     }
 
@@ -87,17 +88,18 @@ impl Appender {
             Request::Stop { done } => (done, ReadTo::Durable, self.stop().map(|()| nothing())),
         };
         self.reply(done, result, until);
-        self.round_bytes >= ROUND_BYTES || self.body_bytes >= RECORD_BYTES
+        self.round_bytes >= ROUND_BYTES || self.body.len() >= RECORD_BYTES
     }
 
     /// Closes the round: its record gets its place in the commit log.
     pub(crate) fn finish(&mut self) -> Round {
         let mut round = std::mem::take(&mut self.round);
-        (self.round_bytes, self.body_bytes) = (0, 0);
+        self.round_bytes = 0;
         round.durable |= self.shared.is_fsync();
         if !round.entries.is_empty() {
             let header = self.next_header();
-            let (bytes, checksum) = frame::encode(&header, &entry::encode_all(&round.entries));
+            let (bytes, checksum) = frame::encode(&header, &self.body);
+            self.body.clear();
             self.point.sequence += 1;
             self.point.checksum = checksum;
             let (file, position) = (Arc::clone(&self.point.file), self.point.position);
@@ -160,15 +162,15 @@ impl Appender {
             generation: from.generation,
             number: from.number,
         });
-        let bytes = entry::encode_all(&entries).len() + BATCH_ENTRY_BYTES * set.batches.len();
-        self.reserve(bytes)?;
+        let encoded = entry::encode_all(&entries);
+        self.reserve(encoded.len() + BATCH_ENTRY_BYTES * set.batches.len())?;
         let mut ends = BTreeMap::new();
         let mut base_offsets = Vec::with_capacity(set.batches.len());
         for batch in &set.batches {
             base_offsets.push(self.append_batch(batch, &mut ends)?);
         }
-        entries.extend(ends.into_iter().map(|(key, at)| at.entry(key)));
-        self.accept(entries)?;
+        self.accept(entries, &encoded)?;
+        self.accept_small(ends.into_iter().map(|(key, at)| at.entry(key)).collect())?;
         Ok(Committed { base_offsets })
     }
 
@@ -229,7 +231,7 @@ impl Appender {
         cut.map_err(|error| LogError::io("cut", &file.path, error))?;
         self.tails.remove(key);
         self.round.add_file(&file);
-        self.accept(vec![Entry::SegmentSealed {
+        self.accept_small(vec![Entry::SegmentSealed {
             key,
             base: active.base,
         }])
@@ -251,7 +253,7 @@ impl Appender {
         self.round.add_file(&file);
         self.round.dirs.extend(dir);
         self.tails.insert(key, file, 0, self.point.sequence + 1);
-        self.accept(vec![Entry::SegmentCreated { key, base }])
+        self.accept_small(vec![Entry::SegmentCreated { key, base }])
     }
 
     fn topic_name(&self, key: PartitionKey) -> String {
@@ -271,7 +273,7 @@ impl Appender {
     /// Makes sure that the round's record has room for `bytes` more, in a new commit file if need
     /// be, before anything is changed.
     fn reserve(&mut self, bytes: usize) -> Result<(), LogError> {
-        let needed = frame::size_bytes(self.body_bytes + bytes) as u64;
+        let needed = frame::size_bytes(self.body.len() + bytes) as u64;
         if self.point.position + needed > self.point.file.size_bytes {
             let size = self
                 .shared
@@ -298,7 +300,8 @@ impl Appender {
     }
 
     fn accept_change(&mut self, entries: Vec<Entry>) -> Result<(), LogError> {
-        self.reserve(entry::encode_all(&entries).len())?;
+        let encoded = entry::encode_all(&entries);
+        self.reserve(encoded.len())?;
         self.round.durable = true;
         for entry in &entries {
             self.fence.note(&self.state, entry, self.point.sequence + 1);
@@ -306,20 +309,27 @@ impl Appender {
                 self.tails.remove_topic(*topic);
             }
         }
-        self.accept(entries)
+        self.accept(entries, &encoded)
     }
 
-    /// Applies checked entries to the state that runs ahead, and takes them into the record.
-    fn accept(&mut self, entries: Vec<Entry>) -> Result<(), LogError> {
-        for entry in entries {
+    /// Applies checked entries to the state that runs ahead, and takes them into the record, for
+    /// which they are `encoded`.
+    fn accept(&mut self, entries: Vec<Entry>, encoded: &[u8]) -> Result<(), LogError> {
+        for entry in &entries {
             // The entry was checked against this state: a contradiction is a defect, and ends it.
             self.state
-                .apply(&entry)
+                .apply(entry)
                 .map_err(|why| self.shared.fail(LogError::invalid(why)))?;
-            self.body_bytes += entry::encode_all(std::slice::from_ref(&entry)).len();
-            self.round.entries.push(entry);
         }
+        self.round.entries.extend(entries);
+        self.body.extend_from_slice(encoded);
         Ok(())
+    }
+
+    /// The same for entries about segments, for which room was made with the request that causes them.
+    fn accept_small(&mut self, entries: Vec<Entry>) -> Result<(), LogError> {
+        let encoded = entry::encode_all(&entries);
+        self.accept(entries, &encoded)
     }
 
     /// Cuts every segment to its length, so that the next start finds exactly what is committed.
@@ -336,7 +346,7 @@ impl Appender {
         }
         self.tails.clear();
         self.round.durable = true;
-        self.accept(vec![Entry::Stopped])
+        self.accept_small(vec![Entry::Stopped])
     }
 }
 

@@ -15,6 +15,7 @@ const IDLE_HANDLES_MAX: usize = 64;
 pub(crate) struct Handles {
     storage: Arc<dyn Storage>,
     layout: Layout,
+    read_only: bool,
     open: Mutex<Open>,
 }
 
@@ -26,10 +27,11 @@ struct Open {
 }
 
 impl Handles {
-    pub(crate) fn new(storage: Arc<dyn Storage>, layout: Layout) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, layout: Layout, read_only: bool) -> Self {
         Self {
             storage,
             layout,
+            read_only,
             open: Mutex::default(),
         }
     }
@@ -49,7 +51,7 @@ impl Handles {
             return Ok(Arc::clone(file));
         }
         let path = self.layout.segment(topic, key.partition, base);
-        let file = self.storage.open(&path, true);
+        let file = self.storage.open(&path, !self.read_only);
         let file = file.map_err(|error| LogError::io("open", &path, error))?;
         let file = SegmentFile::new(file, path, base);
         open.insert(key, &file);

@@ -34,30 +34,30 @@ pub(crate) struct IndexEntry {
 
 /// The entry from which to walk to the first batch that may hold `offset` or a later one.
 pub(crate) fn locate_offset(
-    storage: &dyn Storage,
+    shared: &Shared,
     key: PartitionKey,
     file: &SegmentFile,
     segment: &Segment,
     offset: u64,
 ) -> Result<IndexEntry, LogError> {
-    locate(storage, key, file, segment, |entry| entry.offset <= offset)
+    locate(shared, key, file, segment, |entry| entry.offset <= offset)
 }
 
 /// The entry from which to walk to the first batch with a timestamp of `timestamp_ms` or later.
 pub(crate) fn locate_time(
-    storage: &dyn Storage,
+    shared: &Shared,
     key: PartitionKey,
     file: &SegmentFile,
     segment: &Segment,
     timestamp_ms: i64,
 ) -> Result<IndexEntry, LogError> {
-    locate(storage, key, file, segment, |entry| {
+    locate(shared, key, file, segment, |entry| {
         entry.timestamp_ms_before < timestamp_ms
     })
 }
 
 fn locate(
-    storage: &dyn Storage,
+    shared: &Shared,
     key: PartitionKey,
     file: &SegmentFile,
     segment: &Segment,
@@ -68,6 +68,7 @@ fn locate(
         position: 0,
         timestamp_ms_before: i64::MIN,
     };
+    let storage = &*shared.storage;
     let mut slot = file
         .index
         .lock()
@@ -83,7 +84,7 @@ fn locate(
         // What cannot be walked is met again, and told, by whoever walks on from the entry; it must
         // not hide what is before it.
         let whole = index.extend(file, segment.length).is_ok();
-        if segment.sealed && whole {
+        if segment.sealed && whole && !shared.read_only {
             save(storage, key, file, segment, index);
         }
     }
@@ -217,7 +218,7 @@ pub(crate) fn offset_at(
         return Ok(end);
     };
     let file = shared.handles.get(key, topic, segment.base)?;
-    let entry = locate_time(&*shared.storage, key, &file, segment, timestamp_ms)?;
+    let entry = locate_time(shared, key, &file, segment, timestamp_ms)?;
     let mut walk = Walk::new(&file, entry.position, entry.offset, segment.length);
     while let Some(batch) = walk.batch()? {
         if batch.header().max_timestamp_ms < timestamp_ms {

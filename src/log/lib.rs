@@ -5,6 +5,8 @@
 //! It knows batches and offsets; nothing of connectors, values or async. All access to files and
 //! time goes through [`Storage`] and [`Clock`].
 
+#![warn(missing_docs)]
+
 mod append;
 mod audit;
 mod buffers;
@@ -21,6 +23,7 @@ mod fence;
 mod frame;
 mod handles;
 mod index;
+mod inner;
 mod log;
 mod ownership;
 mod pipeline;
@@ -47,6 +50,7 @@ mod topics;
 mod validate;
 mod verify;
 mod watch;
+mod wording;
 mod writer;
 
 pub use config::{Durability, LogConfig, ReadTo};

@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use crate::config::{Durability, LogConfig, ReadTo};
 use crate::disk::{Disk, SystemClock};
+use crate::inner::Inner;
 use crate::pipeline::{Pipeline, Threads};
 use crate::reader::Reader;
-use crate::recovery::{self, Opened, Recovery};
+use crate::recovery::{self, Access, Opened, Recovery};
 use crate::registration::{GroupInfo, Registration, RegistrationInfo};
 use crate::round::{Answer, Change, Request};
 use crate::segment::Layout;
@@ -27,27 +28,7 @@ use crate::{LogError, change, describe, index, topics, validate};
 /// something return when the change is durable, in either mode.
 #[derive(Clone)]
 pub struct Log {
-    inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub shared: Arc<Shared>,
-    /// None when the commit log is damaged: nothing can be written.
-    pub pipeline: Option<Arc<dyn Pipeline>>,
-    /// The stages hold it too, until they have ended.
-    lock: Mutex<Option<Arc<dyn Lock>>>,
-    /// See [`Log::files`].
-    files: Mutex<()>,
-}
-
-impl Drop for Inner {
-    /// Without [`Log::close`] this is a crash, but an orderly one: what was handed over is
-    /// finished, and the lock is released last.
-    fn drop(&mut self) {
-        if let Some(pipeline) = &self.pipeline {
-            pipeline.end();
-        }
-    }
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl std::fmt::Debug for Log {
@@ -65,21 +46,39 @@ impl Log {
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Log, Recovery), LogError> {
-        Self::start(dir, config, storage, clock, Threads::start)
+        Self::start(dir, Access::Write, config, storage, clock, Threads::start)
+    }
+
+    /// Opens the log in `dir` to look at it, and changes nothing: it takes no lock, and needs no
+    /// more than read permission. It shows what the next start would find in the commit log, at
+    /// this moment; readers check each batch, but segments as such are not looked at (`verify`
+    /// does). Every change is refused as `Invalid`, and there is nothing to close. Fails when there
+    /// is no log. While another process writes it, that process tells better: what is just being
+    /// written may look torn, and a segment may be dropped below a reader.
+    pub fn open_read_only(
+        dir: &Path,
+        config: LogConfig,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Log, Recovery), LogError> {
+        Self::start(dir, Access::Read, config, storage, clock, Threads::start)
     }
 
     /// [`Log::open`] on the local disk with the system's clock.
     pub fn open_disk(dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
-        Self::open(
-            dir,
-            config,
-            Arc::new(Disk),
-            Arc::new(SystemClock::default()),
-        )
+        let clock = Arc::new(SystemClock::default());
+        Self::open(dir, config, Arc::new(Disk), clock)
+    }
+
+    /// [`Log::open_read_only`] on the local disk with the system's clock.
+    pub fn open_disk_read_only(dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
+        let clock = Arc::new(SystemClock::default());
+        Self::open_read_only(dir, config, Arc::new(Disk), clock)
     }
 
     pub(crate) fn start(
         dir: &Path,
+        access: Access,
         config: LogConfig,
         storage: Arc<dyn Storage>,
         clock: Arc<dyn Clock>,
@@ -93,7 +92,7 @@ impl Log {
         let layout = Layout {
             dir: PathBuf::from(dir),
         };
-        let opened = recovery::open(layout, config.clamped(), storage, clock)?;
+        let opened = recovery::open(layout, access, config.clamped(), storage, clock)?;
         let Opened {
             shared,
             state,
@@ -101,11 +100,12 @@ impl Log {
             lock,
             recovery,
         } = opened;
-        let lock: Arc<dyn Lock> = Arc::from(lock);
-        let pipeline = point
-            .map(|point| pipeline(&shared, state, point, &lock))
-            .transpose()?;
-        let (lock, files) = (Mutex::new(Some(lock)), Mutex::new(()));
+        let lock: Option<Arc<dyn Lock>> = lock.map(Arc::from);
+        let pipeline = match (point, &lock) {
+            (Some(point), Some(lock)) => Some(pipeline(&shared, state, point, lock)?),
+            _ => None,
+        };
+        let (lock, files) = (Mutex::new(lock), Mutex::new(()));
         Ok((
             Log {
                 inner: Arc::new(Inner {
@@ -119,6 +119,7 @@ impl Log {
         ))
     }
 
+    /// The log's identity, made with it.
     pub fn id(&self) -> LogId {
         self.shared().id
     }
@@ -128,6 +129,7 @@ impl Log {
         &self.shared().layout.dir
     }
 
+    /// When a set counts as done.
     pub fn durability(&self) -> Durability {
         self.shared().config.durability
     }
@@ -149,6 +151,7 @@ impl Log {
         topics::delete(self, name)
     }
 
+    /// The topic as it is now, or `None` when there is none of that name.
     pub fn topic(&self, name: &str) -> Option<TopicInfo> {
         let published = self.shared().published();
         let (number, topic) = published.state.topic(name)?;
@@ -202,6 +205,7 @@ impl Log {
             .unwrap_or_default()
     }
 
+    /// The group as it is now, or `None` when it never had an offset.
     pub fn group(&self, group: &str) -> Option<GroupInfo> {
         let published = self.shared().published();
         let info = published.state.groups.get(group)?;
@@ -328,11 +332,15 @@ impl Log {
     /// Finishes what was handed over, marks the end as clean and releases the directory. All
     /// later calls fail. Readers and other clones may still exist.
     pub fn close(&self) -> Result<(), LogError> {
-        let closed = self.request(|done| Request::Stop { done });
-        if let Some(pipeline) = &self.inner.pipeline {
-            self.shared().fail(LogError::failed("the log was closed"));
-            pipeline.end();
-        }
+        let closed = match &self.inner.pipeline {
+            Some(pipeline) => {
+                let closed = self.request(|done| Request::Stop { done });
+                self.shared().fail(LogError::failed("the log was closed"));
+                pipeline.end();
+                closed
+            }
+            None => self.failure().map_or(Ok(()), Err),
+        };
         drop(
             self.inner
                 .lock
@@ -353,6 +361,14 @@ impl Log {
             .files
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails when nothing can be written.
+    pub(crate) fn writable(&self) -> Result<(), LogError> {
+        if self.shared().read_only || self.failure().is_some() {
+            return Err(self.inner.ended());
+        }
+        Ok(())
     }
 
     fn key(&self, topic: &str, partition: u32) -> Result<PartitionKey, LogError> {
@@ -379,35 +395,5 @@ impl Log {
                 .unwrap_or_else(|| LogError::failed("the log has ended"))
         };
         answered.recv().map_err(ended)?.map(|_| ())
-    }
-}
-
-impl Inner {
-    /// Hands a request over, or answers it when the committer has ended.
-    pub(crate) fn send(&self, request: Request) {
-        if let Some(refused) = self.hand_over(request) {
-            self.refuse(refused);
-        }
-    }
-
-    /// Hands a request over; gives it back when the committer has ended.
-    pub(crate) fn hand_over(&self, request: Request) -> Option<Request> {
-        match &self.pipeline {
-            Some(pipeline) => pipeline.send(request),
-            None => Some(request),
-        }
-    }
-
-    /// Answers a request that was given back. The callback may submit again: hold no lock.
-    pub(crate) fn refuse(&self, request: Request) {
-        let (Request::Set { done, .. }
-        | Request::Change { done, .. }
-        | Request::Roll { done, .. }
-        | Request::Checkpoint { done }
-        | Request::Stop { done }) = request;
-        let failure = self.shared.failure();
-        done.give(Err(
-            failure.unwrap_or_else(|| LogError::failed("the log was closed"))
-        ));
     }
 }

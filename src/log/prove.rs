@@ -41,16 +41,17 @@ pub(crate) fn fold(
     for record in &replay.records {
         let sequence = record.header.sequence;
         let proven = sequence <= replay.durable;
-        if !proven && machine_stopped(&folded.state) && replay.damage.is_empty() {
-            folded.gap = true;
-            if let Err(error) = check_record(scene, &folded.state, record) {
-                scene.recovery.notes.push(format!(
-                    "durability os and the machine stopped: the log steps back to record {}, \
-                     because the next one names what did not reach the disk ({error})",
-                    folded.sequence
-                ));
-                break;
-            }
+        if !proven
+            && machine_stopped(&folded.state)
+            && replay.damage.is_empty()
+            && let Err(error) = check_record(scene, &folded.state, record)
+        {
+            scene.recovery.notes.push(format!(
+                "durability os and the machine stopped: the log steps back to record {}, because \
+                 the next one names what did not reach the disk ({error})",
+                folded.sequence
+            ));
+            break;
         }
         for entry in &record.entries {
             if !proven {
@@ -66,7 +67,8 @@ pub(crate) fn fold(
         }
         (folded.sequence, folded.checksum) = (sequence, record.checksum);
     }
-    folded.gap |= machine_stopped(&folded.state) && !folded.state.stopped;
+    // A clean end that is found was written when everything before it was durable.
+    folded.gap = machine_stopped(&folded.state) && !folded.state.stopped;
     Ok(folded)
 }
 

@@ -119,8 +119,7 @@ impl Reader {
         if self.offset == segment.base {
             return Ok((file, 0));
         }
-        let storage = &*self.shared.storage;
-        let entry = index::locate_offset(storage, self.key, &file, segment, self.offset)?;
+        let entry = index::locate_offset(&self.shared, self.key, &file, segment, self.offset)?;
         let mut walk =
             crate::segment::Walk::new(&file, entry.position, entry.offset, segment.length);
         loop {

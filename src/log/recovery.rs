@@ -44,10 +44,18 @@ pub struct Recovery {
 pub(crate) struct Opened {
     pub shared: Arc<Shared>,
     pub state: State,
-    /// None when the commit log is damaged: the log is read-only.
+    /// None when the log is read-only: so opened, or its commit log is damaged.
     pub point: Option<CommitPoint>,
-    pub lock: Box<dyn Lock>,
+    pub lock: Option<Box<dyn Lock>>,
     pub recovery: Recovery,
+}
+
+/// What a log is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Write,
+    /// Changes nothing: no lock, and no look at segments, which readers check themselves.
+    Read,
 }
 
 /// In `os` mode after the machine stopped: offsets from here to this many further may have been
@@ -74,11 +82,15 @@ pub(crate) enum Leaving {
 
 pub(crate) fn open(
     layout: Layout,
+    access: Access,
     config: LogConfig,
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened, LogError> {
-    let lock = prepare(&*storage, &layout)?;
+    let lock = match access {
+        Access::Write => Some(prepare(&*storage, &layout)?),
+        Access::Read => None,
+    };
     let boot_id = storage.boot_id();
     let boot_id = boot_id.map_err(|error| LogError::io("read", &layout.dir, error))?;
     let mut replay = replay::replay(&*storage, &layout.commits())?;
@@ -100,8 +112,10 @@ pub(crate) fn open(
     }
     let machine_stopped = |state: &State| state.os && state.boot_id != boot_id;
     let mut folded = prove::fold(&mut scene, &mut replay, machine_stopped)?;
-    let read_only = !replay.damage.is_empty();
-    sweep::segments(&mut scene, &folded.state, &folded.unproven, read_only)?;
+    let read_only = !replay.damage.is_empty() || access == Access::Read;
+    if access == Access::Write {
+        sweep::segments(&mut scene, &folded.state, &folded.unproven, read_only)?;
+    }
     scene.recovery.damage.extend(replay.damage.iter().cloned());
     let failure = replay.damage.first().map(|why| {
         LogError::new(
@@ -135,6 +149,7 @@ pub(crate) fn open(
         durable,
         damage,
         failure,
+        read_only,
     };
     Ok(Opened {
         shared: Shared::new(parts),

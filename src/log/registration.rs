@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 /// Whether a connector brings records in or takes them out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectorKind {
+    /// It appends.
     Source,
+    /// It reads, commits offsets and pins retention.
     Sink,
 }
 
@@ -14,6 +16,7 @@ pub enum ConnectorKind {
 pub struct Registration {
     /// `pipeline.connector`, which also owns its state.
     pub name: String,
+    /// Whether it is a source or a sink.
     pub kind: ConnectorKind,
     /// The connector's type, such as `file`.
     pub connector_type: String,
@@ -28,6 +31,7 @@ pub struct Registration {
 /// A registration and when the connector was last configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationInfo {
+    /// What the connector said last.
     pub registration: Registration,
     /// Milliseconds since 1970.
     pub last_configured_ms: i64,
@@ -36,6 +40,7 @@ pub struct RegistrationInfo {
 /// Offsets committed under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupInfo {
+    /// The name.
     pub name: String,
     /// Raised by each reset of the offsets, by nothing else.
     pub generation: u32,

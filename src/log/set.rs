@@ -17,6 +17,7 @@ pub const STATE_BYTES_MAX: usize = 1 << 20;
 pub struct AppendSet {
     /// At most [`SET_BYTES_MAX`] bytes. Batches for one partition get offsets in this order.
     pub batches: Vec<TopicBatch>,
+    /// What a sink is done with.
     pub offsets: Vec<GroupOffset>,
     /// At most [`STATE_BYTES_MAX`] bytes.
     pub state: Vec<StateChange>,
@@ -29,17 +30,24 @@ pub struct AppendSet {
 /// outside the process must have passed [`Batch::check_records`].
 #[derive(Debug, Clone)]
 pub struct TopicBatch {
+    /// An existing topic's name.
     pub topic: Arc<str>,
+    /// One of the topic's partitions, from 0 on.
     pub partition: u32,
+    /// The records.
     pub batch: Batch,
 }
 
 /// A sink's progress: the first offset that is not done. Never lower than the one before.
 #[derive(Debug, Clone)]
 pub struct GroupOffset {
+    /// The group; it comes to be with its first offset.
     pub group: Arc<str>,
+    /// An existing topic's name.
     pub topic: Arc<str>,
+    /// One of the topic's partitions.
     pub partition: u32,
+    /// The first offset that is not done, at most the partition's end.
     pub offset: u64,
 }
 
@@ -47,6 +55,7 @@ pub struct GroupOffset {
 /// stored, so that neither a zombie nor a forgotten set goes unnoticed.
 #[derive(Debug, Clone)]
 pub struct StateChange {
+    /// The key, within the state of the writer's owner.
     pub key: Bytes,
     /// `None`: the key must not exist.
     pub before: Option<Bytes>,

@@ -27,10 +27,12 @@ pub(crate) struct Shared {
     pub durable: AtomicU64,
     /// Why each damaged partition has stopped. Fixed at the start.
     pub damage: BTreeMap<PartitionKey, String>,
+    /// Nothing in the directory may be changed.
+    pub read_only: bool,
     failure: Mutex<Option<LogError>>,
     pub watches: Mutex<Watches>,
-    /// Where retention last saw the clocks, to notice that one was set.
-    pub clocks: Mutex<Option<(i64, u64)>>,
+    /// Where retention last saw the clocks, first at the start, to notice that one was set.
+    pub clocks: Mutex<(i64, u64)>,
 }
 
 /// What readers may see.
@@ -63,8 +65,10 @@ pub(crate) struct Parts {
     pub state: State,
     pub durable: u64,
     pub damage: BTreeMap<PartitionKey, String>,
-    /// The commit log is damaged: readable, never written.
+    /// Why the log was not opened as it was asked to be: its commit log is damaged.
     pub failure: Option<LogError>,
+    /// Nothing in the directory may be changed.
+    pub read_only: bool,
 }
 
 impl Shared {
@@ -79,10 +83,12 @@ impl Shared {
             durable,
             damage,
             failure,
+            read_only,
         } = parts;
+        let clocks = Mutex::new((clock.now_ms(), clock.monotonic_ms()));
         Arc::new(Self {
             id,
-            handles: Handles::new(Arc::clone(&storage), layout.clone()),
+            handles: Handles::new(Arc::clone(&storage), layout.clone(), read_only),
             buffers: Buffers::default(),
             layout,
             config,
@@ -94,9 +100,10 @@ impl Shared {
             }),
             durable: AtomicU64::new(durable),
             damage,
+            read_only,
             failure: Mutex::new(failure),
             watches: Mutex::default(),
-            clocks: Mutex::default(),
+            clocks,
         })
     }
 

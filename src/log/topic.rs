@@ -48,21 +48,27 @@ pub struct TopicConfig {
     pub partitions: u32,
     /// A word for those who read the records; opaque here, cannot change.
     pub format: String,
+    /// What may be dropped from the front.
     pub retention: Retention,
 }
 
 /// What a topic is.
 #[derive(Debug, Clone)]
 pub struct TopicInfo {
+    /// The name.
     pub name: String,
+    /// Its incarnation.
     pub id: TopicId,
+    /// What it was told to be.
     pub config: TopicConfig,
+    /// Its partitions, by number.
     pub partitions: Vec<PartitionInfo>,
 }
 
 /// What a partition holds.
 #[derive(Debug, Clone)]
 pub struct PartitionInfo {
+    /// The number, from 0 on.
     pub partition: u32,
     /// Offset of the first record still held.
     pub start_offset: u64,
@@ -72,9 +78,11 @@ pub struct PartitionInfo {
     pub committed_offset: u64,
     /// Bytes of committed batches.
     pub bytes: u64,
+    /// Files that hold them.
     pub segments: usize,
-    /// Largest timestamp in the oldest and in the newest segment, milliseconds since 1970.
+    /// Largest timestamp in the oldest segment, milliseconds since 1970.
     pub first_timestamp_ms: Option<i64>,
+    /// The same of the newest segment.
     pub last_timestamp_ms: Option<i64>,
     /// Why the partition has stopped, with file, byte and offset.
     pub damage: Option<String>,

@@ -7,7 +7,7 @@ use crate::{LogError, change};
 pub(crate) fn create(log: &Log, name: &str, config: &TopicConfig) -> Result<TopicInfo, LogError> {
     topic::check_topic(name, config)?;
     // Before a directory is made.
-    log.failure().map_or(Ok(()), Err)?;
+    log.writable()?;
     let files = log.files();
     // Directories first and durable, then the record that counts on them.
     let known = log.topic(name).map_or(0, |topic| topic.config.partitions);

@@ -10,7 +10,7 @@ use crate::replay::{self, Replay};
 use crate::segment::{Layout, SegmentFile, check_header, damage};
 use crate::state::{Segment, State};
 use crate::storage::Storage;
-use crate::{LogError, audit, sweep};
+use crate::{LogError, audit, sweep, wording};
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,9 +19,13 @@ pub struct VerifyReport {
     pub damage: Vec<String>,
     /// Ordinary findings, such as a torn tail that the next start will leave out.
     pub notes: Vec<String>,
+    /// Segments that were read.
     pub segments: u64,
+    /// Whole batches in them.
     pub batches: u64,
+    /// Bytes of these batches.
     pub bytes: u64,
+    /// Whole records of the commit log, also those that no start reads any more.
     pub commit_records: u64,
 }
 
@@ -29,21 +33,34 @@ pub struct VerifyReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DumpItem {
     /// A change in the snapshot that the log starts from.
-    Snapshot { entry: String },
+    Snapshot {
+        /// The change, in words.
+        entry: String,
+    },
     /// A commit record, and its changes.
     Record {
+        /// The commit file.
         file: String,
+        /// Byte at which the record begins.
         position: u64,
+        /// Its number.
         sequence: u64,
+        /// The start of the log that wrote it.
         epoch: u64,
+        /// Its changes, each in words.
         entries: Vec<String>,
     },
     /// A batch of a segment.
     Batch {
+        /// The segment.
         file: String,
+        /// Byte at which the batch begins.
         position: u64,
+        /// Offset of its first record.
         base_offset: u64,
+        /// How many records it holds.
         records: u32,
+        /// Its size, header included.
         bytes: usize,
     },
     /// Something that could not be read.
@@ -90,7 +107,7 @@ fn walk(
     let mut replay = replay::replay(storage, &layout.commits())?;
     for entry in replay.state.entries() {
         out(DumpItem::Snapshot {
-            entry: format!("{entry:?}"),
+            entry: wording::line(&entry, &replay.state),
         });
     }
     let spoilt = std::mem::take(&mut replay.spoilt);
@@ -149,7 +166,7 @@ fn fold(replay: &mut Replay, out: &mut dyn FnMut(DumpItem)) -> Result<State, Dec
             entries: record
                 .entries
                 .iter()
-                .map(|entry| format!("{entry:?}"))
+                .map(|entry| wording::line(entry, &state))
                 .collect(),
         });
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::log::Inner;
+use crate::inner::Inner;
 use crate::round::{Answer, Request, SetFrom};
 use crate::set::{AppendSet, Done};
 

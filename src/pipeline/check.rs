@@ -1,6 +1,8 @@
 //! What only all files together show: names that collide, topics that nobody fills, formats that
 //! do not agree.
 
+mod dead_letters;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use towpath_sdk::Template;
@@ -9,8 +11,9 @@ use towpath_sdk::printable;
 
 use crate::document::Draft;
 use crate::load::Surroundings;
-use crate::options::TopicSelector;
+use crate::options::{Partitions, TopicSelector};
 use crate::pipeline::{Sink, Source, Topic};
+use crate::transform::output;
 
 /// What the worker keeps its own state under.
 const WORKER_OWNER: &str = "towpath";
@@ -30,12 +33,16 @@ impl Together<'_> {
         problems: &mut Problems,
         warnings: &mut Problems,
     ) -> BTreeMap<String, Topic> {
+        self.check_any(problems);
         self.check_names(problems);
         self.check_groups(problems);
         let topics = self.topics(problems);
+        self.check_existing(problems);
         self.check_formats(&topics, problems);
+        self.check_fields(&topics, problems);
         self.check_reads(&topics, problems, warnings);
         self.check_sinks(&topics, problems);
+        self.check_dead_letters(&topics, problems);
         self.check_tasks(warnings);
         topics
     }
@@ -46,6 +53,18 @@ impl Together<'_> {
 
     fn sinks(&self) -> impl Iterator<Item = &Sink> {
         self.drafts.iter().flat_map(|draft| &draft.pipeline.sinks)
+    }
+
+    /// Without a connector there is nothing to run; a file of topics alone may stand beside others.
+    fn check_any(&self, problems: &mut Problems) {
+        if self.drafts.iter().any(|draft| draft.has_connectors) || !self.complete {
+            return;
+        }
+        if let Some(first) = self.drafts.iter().find(|draft| !draft.declares.is_empty()) {
+            let message = "there are only topics, and no source or sink to run";
+            let problem = Problem::missing(first.pipeline.span, message);
+            problems.push(problem.help("give it `sources:` and `sinks:`"));
+        }
     }
 
     /// Names of pipelines, and of connectors over all pipelines, stand for one thing each.
@@ -128,10 +147,48 @@ impl Together<'_> {
                 self.sources()
                     .find(|source| may_write(&source.topic, &topic.name))
             });
-            let written = writer.map(|source| source.config.format());
-            topic.format = topic.format.or(written).or(Some(Format::Text));
+            let written = writer.map(|source| source.format());
+            let existing = self.surroundings.existing_topics.get(&topic.name);
+            let held = existing.and_then(|existing| existing.format);
+            let format = match self.holds_dead_letters(&topic.name) {
+                true => Format::Bytes,
+                false => Format::Text,
+            };
+            topic.format = topic.format.or(held).or(written).or(Some(format));
+            let partitions = existing.and_then(|held| Partitions::new(held.partitions));
+            topic.partitions = topic.partitions.or(partitions);
         }
         topics
+    }
+
+    /// A topic that is there cannot become what is declared, but for more partitions.
+    fn check_existing(&self, problems: &mut Problems) {
+        for topic in self.drafts.iter().flat_map(|draft| &draft.pipeline.topics) {
+            let name = &topic.name;
+            let Some(held) = self.surroundings.existing_topics.get(name) else {
+                continue;
+            };
+            if let (Some(declared), Some(format)) = (topic.format, held.format)
+                && declared != format
+            {
+                let (declared, format) = (declared.as_str(), format.as_str());
+                let message = format!(
+                    "`{name}` is declared {declared}, but the data directory holds it as {format}"
+                );
+                let help = format!("declare it with `format: {format}`, or use another topic");
+                problems.push(Problem::new(topic.span, message).help(help));
+            }
+            if let Some(declared) = topic.partitions.map(Partitions::get)
+                && declared < held.partitions
+            {
+                let held = held.partitions;
+                let message = format!(
+                    "`{name}` has {held} partitions in the data directory, which cannot become {declared}"
+                );
+                let help = format!("declare {held} or more, or use another topic");
+                problems.push(Problem::new(topic.span, message).help(help));
+            }
+        }
     }
 
     /// Everything written to a topic has the topic's format.
@@ -146,7 +203,7 @@ impl Together<'_> {
             let Some(name) = source.constant_topic() else {
                 continue;
             };
-            let written = source.config.format();
+            let written = source.format();
             let Some(topic) = topics.get(name) else {
                 continue;
             };
@@ -156,7 +213,12 @@ impl Together<'_> {
             };
             let source_name = &source.connector.name;
             let (written, format) = (written.as_str(), format.as_str());
-            problems.push(if !declared_formats.contains(name) {
+            let held = self.surroundings.existing_topics.contains_key(name);
+            problems.push(if !declared_formats.contains(name) && held {
+                let message = format!("`{source_name}` writes {written} to `{name}`, which the data directory holds as {format}");
+                Problem::new(source.topic_span, message)
+                    .help(format!("let it write {format}, or to another topic"))
+            } else if !declared_formats.contains(name) {
                 let first_name = &first.connector.name;
                 let message = format!("`{source_name}` writes {written} to `{name}`, but `{first_name}` writes {format}");
                 Problem::new(source.topic_span, message)
@@ -168,6 +230,42 @@ impl Together<'_> {
                     .related(topic.span, "declared here")
                     .help(format!("declare the topic with `format: {written}`, or let the source write {format}"))
             });
+        }
+    }
+
+    /// Only values that are JSON have fields that templates can look at.
+    fn check_fields(&self, topics: &BTreeMap<String, Topic>, problems: &mut Problems) {
+        for source in self.sources() {
+            let (name, format) = (&source.connector.name, source.format());
+            if format != Format::Json {
+                let fields = source.connector.fields.iter();
+                fields.for_each(|field| field.refuse(name, format, problems));
+            }
+        }
+        let is_sound = |draft: &Draft| draft.writes.len() == draft.pipeline.sources.len();
+        if !self.complete || !self.drafts.iter().all(is_sound) {
+            return; // What a broken source writes may be JSON.
+        }
+        let held = self.surroundings.existing_topics.iter();
+        let held = held.filter(|(name, _)| !topics.contains_key(*name));
+        let held = held.map(|(name, topic)| (name, topic.format));
+        let known = topics.iter().map(|(name, topic)| (name, topic.format));
+        let letters: Vec<String> = self.dead_letter_topics().map(str::to_owned).collect();
+        let letters = letters.iter().map(|name| (name, Some(Format::Bytes)));
+        let letters = letters.filter(|(name, _)| !topics.contains_key(*name));
+        let known: Vec<_> = known.chain(held).chain(letters).collect();
+        for sink in self.sinks() {
+            let reads = |name: &str| sink.topics.iter().any(|read| read.matches(name));
+            let transforms = &sink.connector.transforms;
+            let without = known.iter().find_map(|(name, format)| {
+                let format = format.map(|format| output(transforms, format));
+                let format = format.filter(|format| *format != Format::Json && reads(name))?;
+                Some((name, format))
+            });
+            if let Some((name, format)) = without {
+                let fields = sink.connector.fields.iter();
+                fields.for_each(|field| field.refuse(name, format, problems));
+            }
         }
     }
 
@@ -192,6 +290,7 @@ impl Together<'_> {
             known
                 .chain(written.iter().copied())
                 .chain(declared.map(String::as_str))
+                .chain(self.dead_letter_topics())
         };
         for (selector, span) in self.drafts.iter().flat_map(|draft| &draft.reads) {
             let some_template = |name: &str| writes().flatten().any(|topic| may_write(topic, name));
@@ -237,17 +336,13 @@ impl Together<'_> {
     /// What a sink's options need of its topics.
     fn check_sinks(&self, topics: &BTreeMap<String, Topic>, problems: &mut Problems) {
         let default = self.surroundings.topic_defaults.partitions.get();
-        let declared = topics.iter().map(|(name, topic)| {
-            (
-                name,
-                topic.partitions.map_or(default, std::num::NonZeroU32::get),
-            )
+        let known = topics.iter().map(|(name, topic)| {
+            let partitions = topic.partitions.map_or(default, Partitions::get);
+            (name, partitions)
         });
         let existing = self.surroundings.existing_topics.iter();
-        // What exists keeps its partitions, whatever is declared.
-        let partitions: BTreeMap<&String, u32> = declared
-            .chain(existing.map(|(name, partitions)| (name, *partitions)))
-            .collect();
+        let existing = existing.map(|(name, topic)| (name, topic.partitions));
+        let partitions: BTreeMap<&String, u32> = existing.chain(known).collect();
         for sink in self.sinks() {
             let read = partitions
                 .iter()

@@ -3,9 +3,13 @@
 use towpath_sdk::config::{Key, Node, NodeValue, OptionsSpec, Problem, Problems, Span};
 use towpath_sdk::{Registry, Template, printable};
 
+use crate::diagnostic::Sources;
+use crate::fields::FieldUse;
 use crate::name;
+use crate::on_error::default_topic;
 use crate::options::{CommonOptions, SinkOptions, SourceOptions, TopicSelector};
 use crate::pipeline::{Connector, Sink, Source};
+use crate::transform;
 
 /// Connector types that later versions bring.
 const LATER_TYPES: &[&str] = &[
@@ -21,7 +25,7 @@ const LATER_TYPES: &[&str] = &[
 const TASKS_MAX: u32 = 1024;
 
 /// The names that the `topic` of a source may use, and those of its `key`.
-const TOPIC_NAMES: &[&str] = &[
+pub(crate) const TOPIC_NAMES: &[&str] = &[
     "key",
     "timestamp",
     "now",
@@ -30,7 +34,7 @@ const TOPIC_NAMES: &[&str] = &[
     "pipeline",
     "connector",
 ];
-const KEY_NAMES: &[&str] = &[
+pub(crate) const KEY_NAMES: &[&str] = &[
     "topic",
     "key",
     "timestamp",
@@ -45,20 +49,35 @@ const KEY_NAMES: &[&str] = &[
 pub(crate) struct Reader<'a> {
     pub pipeline: &'a str,
     pub registry: &'a Registry,
+    /// The texts, for messages at run time.
+    pub sources: &'a Sources,
     /// Where every source writes, also one that is wrong elsewhere; `None`: not known.
     pub writes: Vec<Option<Template>>,
     /// What every sink reads, also one that is wrong elsewhere.
     pub reads: Vec<(TopicSelector, Span)>,
+    /// The topic of dead letters of every connector that has one, also one that is wrong elsewhere.
+    pub dead_letters: Vec<String>,
 }
 
 /// What is known of a connector before its own options.
 struct Frame {
     /// `None` when something of it is wrong.
     connector: Option<Connector>,
+    /// All options there are.
+    all: OptionsSpec,
     /// The options that every source or sink has.
     role: Node,
     /// The connector's own options.
     own: Node,
+}
+
+impl Frame {
+    /// Notes where templates, in which `names` may stand, look into values.
+    fn find_fields(&mut self, names: &[&str]) {
+        if let Some(connector) = &mut self.connector {
+            connector.fields = FieldUse::all(&connector.node, &self.all, names);
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -69,11 +88,13 @@ impl Reader<'_> {
             .and_then(|name| self.registry.get(name));
         let found = found.and_then(|connector| connector.source.as_ref());
         let own = found.map(|source| (source.spec)());
-        let frame = self.frame(key, node, &SourceOptions::spec(), own.as_ref(), problems);
         let extra = found
             .map(|source| source.template_names)
             .unwrap_or_default();
         let extra: Vec<&str> = extra.iter().map(|(name, _)| *name).collect();
+        let spec = SourceOptions::spec();
+        let mut frame = self.frame(key, node, &spec, own.as_ref(), false, problems);
+        frame.find_fields(&[Template::NAMES, &extra].concat());
         let topic = frame.role.get("topic");
         let topic = topic.and_then(|topic| {
             let template = Template::from_node(topic, &[TOPIC_NAMES, &extra].concat(), problems)?;
@@ -110,7 +131,8 @@ impl Reader<'_> {
             .and_then(|name| self.registry.get(name));
         let found = found.and_then(|connector| connector.sink.as_ref());
         let own = found.map(|sink| (sink.spec)());
-        let frame = self.frame(key, node, &SinkOptions::spec(), own.as_ref(), problems);
+        let mut frame = self.frame(key, node, &SinkOptions::spec(), own.as_ref(), true, problems);
+        frame.find_fields(Template::NAMES);
         let options = SinkOptions::parse(&frame.role, problems);
         let config = found.map(|sink| (sink.parse)(&frame.own, problems));
         let options = options?;
@@ -179,11 +201,12 @@ impl Reader<'_> {
     /// Reads what every connector has, and sorts the other options. Unknown ones are reported
     /// when the connector's `own` options are known.
     fn frame(
-        &self,
+        &mut self,
         key: &Key,
         node: &Node,
         role: &OptionsSpec,
         own: Option<&OptionsSpec>,
+        of_sink: bool,
         problems: &mut Problems,
     ) -> Frame {
         let legal = name::check(
@@ -193,28 +216,27 @@ impl Reader<'_> {
             problems,
         );
         let common = CommonOptions::spec();
-        let known = || {
-            let own = own
-                .map(|own| own.names().collect::<Vec<_>>())
-                .unwrap_or_default();
-            common.names().chain(role.names()).chain(own)
-        };
+        let nothing = OptionsSpec::of(&[], Vec::new());
+        let specs = [&common, role, own.unwrap_or(&nothing)];
+        let all = specs
+            .iter()
+            .fold(nothing.clone(), |all, spec| all.with((*spec).clone()));
         let mut parts = [Vec::new(), Vec::new(), Vec::new()];
         if let NodeValue::Map(entries) = &node.value {
             for (key, value) in entries {
-                let part = if common.get(&key.name).is_some() {
-                    0
-                } else if role.get(&key.name).is_some() {
-                    1
-                } else if own.is_none_or(|own| own.get(&key.name).is_some()) {
-                    2
-                } else {
+                let mut key = key.clone();
+                let meant = all.meant(&key.name, node);
+                let is_known = all.get(&key.name).is_some();
+                if !is_known && (own.is_some() || meant.is_some()) {
                     let message = format!("unknown option `{}`", printable(&key.name));
                     let problem = Problem::new(key.span, message);
-                    problems.push(problem.suggest(&key.name, known()));
-                    continue;
-                };
-                parts[part].push((key.clone(), value.clone()));
+                    problems.push(problem.suggest(&key.name, all.names()));
+                    // What it was meant to be is then not also missing.
+                    let Some(meant) = meant else { continue };
+                    key.name = meant.to_owned();
+                }
+                let part = specs.iter().position(|spec| spec.get(&key.name).is_some());
+                parts[part.unwrap_or(2)].push((key, value.clone()));
             }
         } else {
             let message = format!(
@@ -229,22 +251,35 @@ impl Reader<'_> {
             ..node.clone()
         });
         let connector = self
-            .connector(key, node, &common, problems)
+            .connector(key, node, &common, of_sink, problems)
             .filter(|_| legal);
         Frame {
             connector,
+            all,
             role,
             own,
         }
     }
 
     fn connector(
-        &self,
+        &mut self,
         key: &Key,
         node: &Node,
         common: &Node,
+        of_sink: bool,
         problems: &mut Problems,
     ) -> Option<Connector> {
+        let full_name = format!("{}.{}", self.pipeline, key.name);
+        let dead_letters = common.get("on_error");
+        let dead_letters = dead_letters.and_then(|node| dead_letter_topic(node, &full_name));
+        self.dead_letters.extend(dead_letters);
+        let transforms = transform::Reader {
+            registry: self.registry,
+            owner: &full_name,
+            locate: &|span| self.sources.place(span),
+            of_sink,
+        };
+        let transforms = transforms.read(common.get("transforms"), problems);
         let options = CommonOptions::parse(common, problems)?;
         if options.tasks.get() > TASKS_MAX {
             let message = format!("a connector has at most {TASKS_MAX} tasks");
@@ -263,18 +298,31 @@ impl Reader<'_> {
                 format!("`first` is longer than `max`, which is {}", retry.max),
             );
         }
+        let on_error = options
+            .on_error
+            .of(&full_name, common.get("on_error"), problems);
         Some(Connector {
             name: key.name.clone(),
-            full_name: format!("{}.{}", self.pipeline, key.name),
             type_name: options.r#type,
             description: options.description,
             enabled: options.enabled,
             formerly: options.formerly,
             tasks: options.tasks,
-            on_error: options.on_error.0,
+            transforms: transforms?,
+            on_error: on_error?,
+            full_name,
             retry: options.retry,
             span: key.span,
             node: node.clone(),
+            fields: Vec::new(),
         })
     }
+}
+
+/// Where dead letters go when `on_error`, at `node`, wants them kept, whatever is wrong elsewhere.
+fn dead_letter_topic(node: &Node, full_name: &str) -> Option<String> {
+    let action = node.get("action").unwrap_or(node);
+    let named = node.get("topic").and_then(Node::text);
+    let topic = || named.map_or_else(|| default_topic(full_name), str::to_owned);
+    (action.text() == Some("dead_letter")).then(topic)
 }

@@ -7,10 +7,9 @@ use towpath_sdk::config::{Problem, Problems, Span};
 use towpath_sdk::printable;
 
 /// The texts that were read, numbered as in [`Span::source`].
-#[derive(Clone, Default)]
-pub struct Sources(Vec<SourceText>);
+#[derive(Default)]
+pub(crate) struct Sources(Vec<SourceText>);
 
-#[derive(Clone)]
 struct SourceText {
     name: String,
     text: String,
@@ -38,15 +37,22 @@ impl Sources {
         u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)
     }
 
-    fn get(&self, span: Span) -> Option<&SourceText> {
-        self.0.get(usize::try_from(span.source).ok()?)
+    /// File and line of a place.
+    pub fn locate(&self, span: Span) -> Option<(&str, usize)> {
+        let source = self.get(span)?;
+        Some((&source.name, source.line_and_column(span.start).0))
     }
 
-    /// `file:line:column`, counted from 1, of where `span` begins.
-    pub fn place(&self, span: Span) -> Option<String> {
-        let source = self.get(span)?;
-        let (line, column) = source.line_and_column(span.start);
-        Some(format!("{}:{line}:{column}", source.name))
+    /// `FILE:LINE` of what stands at `span`.
+    pub(crate) fn place(&self, span: Span) -> String {
+        let found = self.get(span);
+        found.map_or_else(String::new, |text| {
+            format!("{}:{}", text.name, text.line_and_column(span.start).0)
+        })
+    }
+
+    fn get(&self, span: Span) -> Option<&SourceText> {
+        self.0.get(usize::try_from(span.source).ok()?)
     }
 }
 
@@ -70,14 +76,15 @@ impl SourceText {
 }
 
 /// What is wrong with a configuration, sorted by place, nothing twice.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Diagnostics {
     problems: Vec<Problem>,
     sources: Sources,
 }
 
 impl Diagnostics {
-    pub fn new(problems: Problems, sources: Sources) -> Self {
+    /// Of `problems` in the texts `sources`.
+    pub(crate) fn new(problems: Problems, sources: Sources) -> Self {
         let mut problems = problems.into_vec();
         problems
             .sort_by(|left, right| (left.span, &left.message).cmp(&(right.span, &right.message)));
@@ -85,10 +92,12 @@ impl Diagnostics {
         Self { problems, sources }
     }
 
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.problems.len()
     }
 
+    /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }

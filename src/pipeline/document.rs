@@ -6,6 +6,7 @@ use towpath_sdk::config::{Key, Node, NodeValue, Problem, Problems, Span};
 use towpath_sdk::{Registry, Template, printable};
 
 use crate::connector::Reader;
+use crate::diagnostic::Sources;
 use crate::name;
 use crate::options::{PipelineOptions, TopicOptions, TopicSelector, without};
 use crate::pipeline::{Pipeline, Topic};
@@ -13,19 +14,20 @@ use crate::pipeline::{Pipeline, Topic};
 /// What a pipeline may say one day.
 const LATER: &[(&str, &str)] = &[("streams", "`streams`"), ("plugins", "`plugins`")];
 
-/// What the log takes (`towpath_log::PARTITIONS_MAX`).
-const PARTITIONS_MAX: u32 = 4_096;
-
 /// A pipeline file as far as it is right.
 pub(crate) struct Draft {
     /// Without the connectors in which something is wrong.
     pub pipeline: Pipeline,
+    /// Whether it has a source or a sink, also one in which something is wrong.
+    pub has_connectors: bool,
     /// Every topic that is declared, also one that is wrong elsewhere.
     pub declares: Vec<String>,
     /// Where every source writes, also one that is wrong elsewhere; `None`: not known.
     pub writes: Vec<Option<Template>>,
     /// What every sink reads, also one that is wrong elsewhere.
     pub reads: Vec<(TopicSelector, Span)>,
+    /// The topic of dead letters of every connector that has one, also one that is wrong elsewhere.
+    pub dead_letters: Vec<String>,
 }
 
 /// Reads the pipeline in `file`; every problem is reported.
@@ -33,6 +35,7 @@ pub(crate) fn read(
     document: Node,
     file: &Path,
     registry: &Registry,
+    sources: &Sources,
     problems: &mut Problems,
 ) -> Draft {
     let root = without(&document, LATER, problems);
@@ -41,10 +44,12 @@ pub(crate) fn read(
         problems.settle(root.span);
     }
     let (name, span) = name(&root, file, problems);
-    if ["topics", "sources", "sinks"]
-        .iter()
-        .all(|part| root.get(part).is_none())
-    {
+    let is_empty = |part| {
+        root.get(part)
+            .is_none_or(|part| part.value == NodeValue::from(()))
+    };
+    let has_connectors = !(is_empty("sources") && is_empty("sinks"));
+    if !has_connectors && is_empty("topics") {
         let problem = Problem::missing(root.span, "the pipeline has no sources, sinks or topics");
         problems.push(problem.help("give it `sources:` and `sinks:`"));
     }
@@ -53,8 +58,10 @@ pub(crate) fn read(
     let mut reader = Reader {
         pipeline: &name,
         registry,
+        sources,
         writes,
         reads,
+        dead_letters: Vec::new(),
     };
     let declares = part("topics")
         .iter()
@@ -72,7 +79,12 @@ pub(crate) fn read(
     let sinks = sinks
         .filter_map(|(key, node)| reader.sink(key, node, problems))
         .collect();
-    let Reader { writes, reads, .. } = reader;
+    let Reader {
+        writes,
+        reads,
+        dead_letters,
+        ..
+    } = reader;
     let description = options.and_then(|options| options.description);
     let file = file.to_owned();
     let pipeline = Pipeline {
@@ -82,14 +94,17 @@ pub(crate) fn read(
         topics,
         sources,
         sinks,
+        cases: Vec::new(),
         document,
         span,
     };
     Draft {
         pipeline,
+        has_connectors,
         declares,
         writes,
         reads,
+        dead_letters,
     }
 }
 
@@ -136,13 +151,6 @@ fn topic(key: &Key, node: &Node, problems: &mut Problems) -> Option<Topic> {
         problems,
     );
     let options = TopicOptions::parse(node, problems)?;
-    if options
-        .partitions
-        .is_some_and(|partitions| partitions.get() > PARTITIONS_MAX)
-    {
-        let message = format!("a topic has at most {PARTITIONS_MAX} partitions");
-        problems.add(node.span_of("partitions"), message);
-    }
     legal.then(|| Topic {
         name: key.name.clone(),
         partitions: options.partitions,

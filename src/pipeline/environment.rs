@@ -6,6 +6,7 @@ use std::path::Path;
 
 /// Where `${env:}` and `${file:}` look.
 pub trait Environment {
+    /// The environment variable `name`.
     fn variable(&self, name: &str) -> Result<String, VarError>;
 
     /// The whole file; an error when it has more than `bytes_max` bytes.

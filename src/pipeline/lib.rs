@@ -9,13 +9,19 @@
 //! `connector`), then what only all files together show
 //! (`check`).
 
+#![warn(missing_docs)]
+
+mod case;
 mod check;
 mod connector;
 mod diagnostic;
 mod document;
 mod environment;
+mod fields;
 mod load;
+mod manual;
 mod name;
+mod on_error;
 mod options;
 mod picture;
 mod pipeline;
@@ -23,15 +29,22 @@ mod print;
 mod reference;
 mod schema;
 mod worker;
+mod transform;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
-pub use diagnostic::{Diagnostics, Sources};
+pub use case::{Brief, Case, Content, Expected, ExpectedRecord, InputRecord, Moment};
+pub use diagnostic::Diagnostics;
 pub use environment::{Environment, ProcessEnvironment};
-pub use load::{Loaded, Surroundings, load};
-pub use options::{PartitionBy, Retention, Retry, TopicSelector, sink_options, source_options};
+pub use load::{ExistingTopic, Loaded, Surroundings, load, load_with_cases};
+pub use manual::{ManualTable, NameInTemplates, manual_tables, template_names};
+pub use on_error::BadRecords;
+pub use transform::{ConfiguredTransform, output};
+pub use options::{
+    PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options, source_options,
+};
 pub use picture::picture;
 pub use pipeline::{Connector, Pipeline, Sink, Source, Topic};
 pub use print::print;

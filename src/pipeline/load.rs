@@ -5,13 +5,25 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use towpath_sdk::config::{Node, NodeValue, Problem, Problems, Span};
+use towpath_sdk::config::{Format, Node, NodeValue, Problem, Problems, Span};
 use towpath_sdk::{Registry, printable};
 
+use crate::case::{self, CaseReader};
 use crate::check::Together;
+use crate::diagnostic::Sources;
+use crate::document::Draft;
 use crate::pipeline::{Pipeline, Topic};
 use crate::reference::Resolver;
-use crate::{Diagnostics, Environment, Sources, TopicDefaults, document, yaml};
+use crate::{Diagnostics, Environment, TopicDefaults, document, yaml};
+
+/// A topic that the data directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExistingTopic {
+    /// How many there are; they can become more, never fewer.
+    pub partitions: u32,
+    /// What its values are, for ever; `None` when a later version wrote something else.
+    pub format: Option<Format>,
+}
 
 /// What pipelines are checked against.
 pub struct Surroundings<'a> {
@@ -19,8 +31,8 @@ pub struct Surroundings<'a> {
     pub registry: &'a Registry,
     /// Where references look.
     pub environment: &'a dyn Environment,
-    /// The topics that the data directory holds, with their numbers of partitions.
-    pub existing_topics: &'a BTreeMap<String, u32>,
+    /// The topics that the data directory holds, by name.
+    pub existing_topics: &'a BTreeMap<String, ExistingTopic>,
     /// What holds for topics that do not say.
     pub topic_defaults: &'a TopicDefaults,
 }
@@ -33,8 +45,6 @@ pub struct Loaded {
     /// Every topic that is declared, or that a source writes under a constant name, by name. The
     /// format is always known.
     pub topics: BTreeMap<String, Topic>,
-    /// The texts, for later problems.
-    pub sources: Sources,
     /// What is probably not meant.
     pub warnings: Diagnostics,
 }
@@ -42,6 +52,22 @@ pub struct Loaded {
 /// Reads `paths`: files, and folders for the `*.yaml` and `*.yml` in them. All files are read, and
 /// all problems reported at once.
 pub fn load(paths: &[PathBuf], surroundings: &Surroundings<'_>) -> Result<Loaded, Diagnostics> {
+    read(paths, surroundings, false)
+}
+
+/// As [`load`], with the cases that stand beside the pipelines.
+pub fn load_with_cases(
+    paths: &[PathBuf],
+    surroundings: &Surroundings<'_>,
+) -> Result<Loaded, Diagnostics> {
+    read(paths, surroundings, true)
+}
+
+fn read(
+    paths: &[PathBuf],
+    surroundings: &Surroundings<'_>,
+    cases_beside: bool,
+) -> Result<Loaded, Diagnostics> {
     let mut problems = Problems::new();
     let mut sources = Sources::default();
     let mut drafts = Vec::new();
@@ -51,12 +77,15 @@ pub fn load(paths: &[PathBuf], surroundings: &Surroundings<'_>) -> Result<Loaded
             Some(tree) => {
                 complete &= tree.complete;
                 let source = tree.root.span.source;
-                drafts.push(document::read(
+                let mut draft = document::read(
                     tree.root,
                     &file,
                     surroundings.registry,
+                    &sources,
                     &mut problems,
-                ));
+                );
+                read_cases(&mut draft, cases_beside, surroundings, &mut sources, &mut problems);
+                drafts.push(draft);
                 if !tree.complete {
                     // It may stand in the part that could not be read.
                     problems.retain(|problem| !problem.missing || problem.span.source != source);
@@ -75,14 +104,39 @@ pub fn load(paths: &[PathBuf], surroundings: &Surroundings<'_>) -> Result<Loaded
     if !problems.is_empty() {
         return Err(Diagnostics::new(problems, sources));
     }
-    let warnings = Diagnostics::new(warnings, sources.clone());
+    let warnings = Diagnostics::new(warnings, sources);
     let pipelines = drafts.into_iter().map(|draft| draft.pipeline).collect();
     Ok(Loaded {
         pipelines,
         topics,
-        sources,
         warnings,
     })
+}
+
+/// Reads the cases of `draft`, those beside it too when `beside`.
+fn read_cases(
+    draft: &mut Draft,
+    beside: bool,
+    surroundings: &Surroundings<'_>,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) {
+    let file = case::file_beside(&draft.pipeline.file);
+    let tree = match beside && file.exists() {
+        true => read_tree(&file, surroundings.environment, sources, problems),
+        false => None,
+    };
+    let reader = CaseReader {
+        registry: surroundings.registry,
+        document: &draft.pipeline.document,
+        reads: &draft.reads,
+        sources,
+    };
+    let mut cases = reader.inside(problems);
+    if let Some(tree) = tree {
+        cases.extend(reader.beside(&tree.root, problems));
+    }
+    draft.pipeline.cases = cases;
 }
 
 /// The files behind `paths`, each once.
@@ -91,6 +145,12 @@ fn files(paths: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
     for path in paths {
         let found = match path.is_dir() {
             true => folder(path, problems),
+            false if case::is_beside(path) => {
+                let shown = printable(&path.display().to_string());
+                let message = format!("`{shown}` holds the cases of a pipeline, and is none");
+                problems.push(Problem::new(Span::NONE, message).help("name the pipeline's file"));
+                Vec::new()
+            }
             false => vec![path.clone()],
         };
         for file in found {
@@ -102,7 +162,7 @@ fn files(paths: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
     files
 }
 
-/// The `*.yaml` and `*.yml` of a folder, by name.
+/// The `*.yaml` and `*.yml` of a folder, by name, without those that hold cases.
 fn folder(path: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     let shown = printable(&path.display().to_string());
     let listed = fs::read_dir(path).and_then(|entries| {
@@ -126,6 +186,17 @@ fn folder(path: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     };
     files.retain(|path| is_yaml(path) && !path.is_dir());
     files.sort();
+    let (cases, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| case::is_beside(path));
+    for path in cases {
+        if !files.iter().any(|file| case::file_beside(file) == path) {
+            let shown = printable(&path.display().to_string());
+            let pipeline = shown.replace(".test.", ".");
+            problems.add(
+                Span::NONE,
+                format!("`{shown}` holds cases, but their pipeline `{pipeline}` is not there"),
+            );
+        }
+    }
     if files.is_empty() {
         let problem = Problem::new(
             Span::NONE,

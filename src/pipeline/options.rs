@@ -2,12 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use towpath_sdk::OnError;
 use towpath_sdk::config::{
-    Duration, Form, Format, Kind, Limit, Node, NodeValue, OneOrMany, OptionType, OptionsSpec,
-    Pattern, Problem, Problems, Size, Start,
+    Duration, Form, Format, Integer, Kind, Limit, Node, NodeValue, OneOrMany, OptionType,
+    OptionsSpec, Pattern, Problem, Problems, Size, Start, whole_number,
 };
 use towpath_sdk::{choice, options};
+
+use crate::case::CasesLater;
+
+use crate::on_error::OnErrorOption;
 
 options! {
     /// A pipeline: topics, the sources that write to them, the sinks that read from them.
@@ -22,12 +25,14 @@ options! {
         pub sources: Named = {},
         /// Sinks by name.
         pub sinks: Named = {},
+        /// Cases for `towpath test`.
+        pub tests: Option<CasesLater>,
     }
 
     /// A topic.
     pub(crate) struct TopicOptions {
         /// How many partitions; default: `topic_defaults` of the worker, else 1.
-        pub partitions: Option<NonZeroU32>,
+        pub partitions: Option<Partitions>,
         /// What its values are; default: what its sources write, else `text`.
         pub format: Option<Format>,
         /// How long records are kept; default: `topic_defaults` of the worker, else 7 days.
@@ -115,58 +120,6 @@ choice! {
     }
 }
 
-choice! {
-    enum OnErrorWord {
-        /// The connector stops, everything before is delivered.
-        Fail = "fail",
-        /// The record is counted, logged and left out.
-        Skip = "skip",
-    }
-}
-
-options! {
-    struct OnErrorMap {
-        /// What is done.
-        action: OnErrorWord,
-    }
-}
-
-/// `on_error`: a word, or a map with `action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OnErrorOption(pub OnError);
-
-impl OptionType for OnErrorOption {
-    fn kind() -> Kind {
-        Kind::Either(vec![OnErrorWord::kind(), OnErrorMap::kind()])
-    }
-
-    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
-        const LATER: &[(&str, &str)] = &[
-            ("topic", "`topic` of `on_error`"),
-            ("max_count", "`max_count` of `on_error`"),
-            ("max_rate", "`max_rate` of `on_error`"),
-        ];
-        let word = match &node.value {
-            NodeValue::Map(_) => node.get("action"),
-            _ => Some(node),
-        };
-        if let Some(word) = word.filter(|word| word.text() == Some("dead_letter")) {
-            problems.push(Problem::not_yet(word.span, "`on_error: dead_letter`"));
-            return None;
-        }
-        let word = match &node.value {
-            NodeValue::Map(_) => {
-                OnErrorMap::parse(&without(node, LATER, problems), problems)?.action
-            }
-            _ => OnErrorWord::parse(node, problems)?,
-        };
-        Some(Self(match word {
-            OnErrorWord::Fail => OnError::Fail,
-            OnErrorWord::Skip => OnError::Skip,
-        }))
-    }
-}
-
 /// `node` without the entries `later`, each of which is reported as not supported yet.
 pub(crate) fn without(node: &Node, later: &[(&str, &str)], problems: &mut Problems) -> Node {
     let mut node = node.clone();
@@ -184,7 +137,7 @@ pub(crate) fn without(node: &Node, later: &[(&str, &str)], problems: &mut Proble
     node
 }
 
-/// `transforms`: of this version, the empty list.
+/// `transforms`, which are read with the connector around them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transforms;
 
@@ -193,14 +146,54 @@ impl OptionType for Transforms {
         Kind::List(Box::new(Kind::Either(Vec::new())))
     }
 
-    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            NodeValue::List(items) if items.is_empty() => Some(Self),
-            _ => {
-                problems.push(Problem::not_yet(node.span, "`transforms`"));
-                None
-            }
+    fn parse(_: &Node, _: &mut Problems) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// How many partitions a topic has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partitions(NonZeroU32);
+
+impl Partitions {
+    /// `None` for 0.
+    pub(crate) fn new(partitions: u32) -> Option<Self> {
+        NonZeroU32::new(partitions).map(Self)
+    }
+
+    /// From 1.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Integer for Partitions {
+    const LOWEST: i64 = 1;
+    /// What the log takes (`towpath_log::PARTITIONS_MAX`).
+    const HIGHEST: u64 = 4_096;
+
+    fn from_i128(number: i128) -> Option<Self> {
+        let number = u32::try_from(number).ok()?;
+        Self::new(number).filter(|_| u64::from(number) <= Self::HIGHEST)
+    }
+}
+
+impl OptionType for Partitions {
+    fn kind() -> Kind {
+        Kind::Integer {
+            min: Self::LOWEST,
+            max: Self::HIGHEST,
         }
+    }
+
+    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        whole_number(node, problems)
+    }
+}
+
+impl std::fmt::Display for Partitions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -242,12 +235,14 @@ impl OptionType for Unchecked {
 /// Which topics a sink reads.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TopicSelector {
+    /// One topic.
     Name(String),
     /// Matches whole names.
     Pattern(Pattern),
 }
 
 impl TopicSelector {
+    /// Whether the topic of this name is read.
     pub fn matches(&self, topic: &str) -> bool {
         match self {
             Self::Name(name) => name == topic,

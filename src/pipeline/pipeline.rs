@@ -5,22 +5,31 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use towpath_sdk::config::{Format, Node, Span, Start};
-use towpath_sdk::{OnError, SinkConfig, SourceConfig, Template};
+use towpath_sdk::{SinkConfig, SourceConfig, Template};
 
-use crate::options::{PartitionBy, Retention, Retry, TopicSelector};
+use crate::case::Case;
+use crate::fields::FieldUse;
+use crate::on_error::BadRecords;
+use crate::transform::{self, ConfiguredTransform};
+use crate::options::{PartitionBy, Partitions, Retention, Retry, TopicSelector};
 
 /// One pipeline file, checked. `Debug` shows names only.
 #[derive(Clone)]
 pub struct Pipeline {
+    /// Unique among all that are loaded.
     pub name: String,
+    /// What it is for.
     pub description: Option<String>,
     /// The YAML file.
     pub file: PathBuf,
     /// The topics that this file declares.
     pub topics: Vec<Topic>,
-    /// In the order of the file; so the sinks.
+    /// In the order of the file.
     pub sources: Vec<Source>,
+    /// In the order of the file.
     pub sinks: Vec<Sink>,
+    /// What it shall do: those of the file, then those beside it when they were asked for.
+    pub cases: Vec<Case>,
     /// The file as it was read, with references resolved, for `print`.
     pub(crate) document: Node,
     /// Where its name stands.
@@ -30,9 +39,10 @@ pub struct Pipeline {
 /// A topic with its settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
+    /// Also that of its folders in the log.
     pub name: String,
     /// `None`: the worker's default.
-    pub partitions: Option<NonZeroU32>,
+    pub partitions: Option<Partitions>,
     /// `None` only in what a file declares, when it does not say.
     pub format: Option<Format>,
     /// `None`: the worker's default.
@@ -50,17 +60,26 @@ pub struct Connector {
     pub full_name: String,
     /// The word after `type:`.
     pub type_name: String,
+    /// What it is for.
     pub description: Option<String>,
+    /// Whether it runs.
     pub enabled: bool,
     /// The full name it had before.
     pub formerly: Option<String>,
+    /// How many share the work; it may have use for fewer.
     pub tasks: NonZeroU32,
-    pub on_error: OnError,
+    /// What its records go through.
+    pub transforms: Vec<ConfiguredTransform>,
+    /// What happens to its bad records.
+    pub on_error: BadRecords,
+    /// How often it is tried again when it fails.
     pub retry: Retry,
     /// Where its name stands.
     pub span: Span,
     /// All its options.
     pub(crate) node: Node,
+    /// Where its templates look into values.
+    pub(crate) fields: Vec<FieldUse>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -89,18 +108,26 @@ impl Connector {
 /// A source.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// What every connector has.
     pub connector: Connector,
     /// Where its records go; a constant template is a topic's name.
     pub topic: Template,
+    /// The records' key; `None`: the source's own, if it has one.
     pub key: Option<Template>,
     /// `None`: by the key of a record that has one, else by source.
     pub partition_by: Option<PartitionBy>,
+    /// The options of its type.
     pub config: Arc<dyn SourceConfig>,
     /// Where `topic` stands.
     pub(crate) topic_span: Span,
 }
 
 impl Source {
+    /// What the values are that go into the log.
+    pub fn format(&self) -> Format {
+        transform::output(&self.connector.transforms, self.config.format())
+    }
+
     /// The topic's name, when it is the same for all records.
     pub fn constant_topic(&self) -> Option<&str> {
         self.topic
@@ -112,11 +139,14 @@ impl Source {
 /// A sink.
 #[derive(Debug, Clone)]
 pub struct Sink {
+    /// What every connector has.
     pub connector: Connector,
+    /// Which topics it reads; at least one.
     pub topics: Vec<TopicSelector>,
     /// What its offsets and state are kept under; `None`: its full name.
     pub group: Option<String>,
     /// Where it begins the first time.
     pub start: Start,
+    /// The options of its type.
     pub config: Arc<dyn SinkConfig>,
 }

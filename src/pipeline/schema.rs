@@ -110,7 +110,7 @@ fn kind(kind_: &Kind) -> Value {
             or_reference(json!({ "type": "integer", "minimum": min, "maximum": max }))
         }
         Kind::Number => or_reference(json!({ "type": "number" })),
-        Kind::Text(form) => {
+        Kind::Text(form) | Kind::Template(form) => {
             let mut schema = json!({ "type": "string" });
             if !form.example.is_empty() {
                 schema["examples"] = json!([form.example]);

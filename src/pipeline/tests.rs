@@ -1,7 +1,9 @@
 //! A fake connector type, and files that exist only in the test.
 
+mod cases;
 mod checks;
 mod eight_mistakes;
+mod on_error;
 mod output;
 mod random;
 mod references;
@@ -21,7 +23,10 @@ use towpath_sdk::{
     ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType, options,
 };
 
-use crate::{Environment, Loaded, Surroundings, TopicDefaults, WorkerConfig, load_worker_config};
+use crate::{
+    Environment, ExistingTopic, Loaded, Surroundings, TopicDefaults, WorkerConfig,
+    load_worker_config,
+};
 
 options! {
     /// Reads files.
@@ -171,7 +176,13 @@ fn load(texts: &[&str]) -> Result<Loaded, String> {
             path
         })
         .collect();
-    let existing_topics = BTreeMap::from([("existing".to_owned(), 4)]);
+    let existing_topics = BTreeMap::from([(
+        "existing".to_owned(),
+        ExistingTopic {
+            partitions: 4,
+            format: Some(Format::Bytes),
+        },
+    )]);
     let surroundings = Surroundings {
         registry: &registry(),
         environment: &fake(),

@@ -1,7 +1,6 @@
 //! `towpath.yaml`: the worker's own settings.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::Path;
 
 use towpath_sdk::config::{
@@ -9,8 +8,9 @@ use towpath_sdk::config::{
 };
 use towpath_sdk::{choice, options};
 
-use crate::options::{Retention, without};
-use crate::{Diagnostics, Environment, Sources, load};
+use crate::diagnostic::Sources;
+use crate::options::{Partitions, Retention, without};
+use crate::{Diagnostics, Environment, load};
 
 /// What a worker may say one day.
 const LATER: &[(&str, &str)] = &[
@@ -29,7 +29,7 @@ options! {
         pub data_dir: String = "./towpath-data",
         /// When a commit counts as durable.
         pub durability: Durability = "fsync",
-        /// For data in flight.
+        /// For data in flight; beyond it each task may hold one batch.
         pub memory_limit: Size = "256MiB",
         /// A larger record is a bad one.
         pub max_record: Size = "16MiB",
@@ -60,7 +60,7 @@ options! {
     /// What holds for topics that do not say.
     pub struct TopicDefaults {
         /// How many partitions.
-        pub partitions: NonZeroU32 = 1,
+        pub partitions: Partitions = 1,
         /// How long records are kept.
         pub retention: Retention = {},
     }

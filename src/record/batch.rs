@@ -38,6 +38,7 @@ impl Batch {
         }
     }
 
+    /// The header, as it was read or built.
     pub fn header(&self) -> &BatchHeader {
         &self.header
     }
@@ -47,6 +48,7 @@ impl Batch {
         &self.bytes
     }
 
+    /// The encoded batch, header included.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
@@ -56,6 +58,7 @@ impl Batch {
         self.header.records_count as usize
     }
 
+    /// Whether it holds no record.
     pub fn is_empty(&self) -> bool {
         self.header.records_count == 0
     }

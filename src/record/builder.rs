@@ -11,6 +11,8 @@ pub struct BatchBuilder {
     bytes: Vec<u8>,
     capacity_bytes: usize,
     records_count: u32,
+    /// The offset of the next record, from the batch's base.
+    next_offset_delta: u32,
     base_timestamp_ms: i64,
     max_timestamp_ms: i64,
 }
@@ -30,6 +32,7 @@ impl BatchBuilder {
         self.records_count as usize
     }
 
+    /// Whether nothing was pushed since the last [`BatchBuilder::finish`].
     pub fn is_empty(&self) -> bool {
         self.records_count == 0
     }
@@ -96,20 +99,31 @@ impl BatchBuilder {
         })
     }
 
+    /// The next record gets this offset, counted from the batch's base, if that is not behind the
+    /// last one: records between them were left out, as in a compacted batch.
+    pub fn skip_to(&mut self, offset_delta: u32) {
+        self.next_offset_delta = self.next_offset_delta.max(offset_delta);
+    }
+
     /// The batch of what was pushed, or `None` when there is nothing. The builder is empty after
     /// it and can be used again.
     pub fn finish(&mut self) -> Option<Batch> {
+        self.finish_at(0)
+    }
+
+    /// [`BatchBuilder::finish`] for a batch whose base offset is known.
+    pub fn finish_at(&mut self, base_offset: i64) -> Option<Batch> {
         if self.records_count == 0 {
             return None;
         }
         let mut bytes = std::mem::take(&mut self.bytes);
         let mut header = BatchHeader {
-            base_offset: 0,
+            base_offset,
             batch_bytes: bytes.len(),
             leader_epoch: 0,
             crc: 0,
             attributes: 0,
-            last_offset_delta: self.records_count as i32 - 1,
+            last_offset_delta: self.next_offset_delta as i32 - 1,
             base_timestamp_ms: self.base_timestamp_ms,
             max_timestamp_ms: self.max_timestamp_ms,
             producer_id: -1,
@@ -121,6 +135,7 @@ impl BatchBuilder {
         header.crc = crc32c::crc32c(&bytes[CRC_FROM..]);
         bytes[CRC_AT..CRC_FROM].copy_from_slice(&header.crc.to_be_bytes());
         self.records_count = 0;
+        self.next_offset_delta = 0;
         Some(Batch::built(header, bytes))
     }
 
@@ -160,11 +175,11 @@ impl BatchBuilder {
             self.base_timestamp_ms
         };
         let timestamp_delta = timestamp_ms.wrapping_sub(base_timestamp_ms);
-        let offset_delta = i64::from(self.records_count);
+        let offset_delta = i64::from(self.next_offset_delta);
         let body_bytes =
             1 + varint::size(timestamp_delta) + varint::size(offset_delta) + tail_bytes;
         let size_after = self.bytes.len().max(HEADER_BYTES) + body_bytes + 10;
-        if size_after > i32::MAX as usize || self.records_count == i32::MAX as u32 {
+        if size_after > i32::MAX as usize || self.next_offset_delta >= i32::MAX as u32 {
             return Err(BatchError::TooLarge);
         }
         if first {
@@ -182,6 +197,7 @@ impl BatchBuilder {
         self.bytes.extend_from_slice(&head[..length]);
         put_tail(&mut self.bytes);
         self.records_count += 1;
+        self.next_offset_delta += 1;
         Ok(())
     }
 }
@@ -217,7 +233,7 @@ fn nullable_size(bytes: Option<&[u8]>) -> usize {
 }
 
 #[inline]
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub(crate) fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         None => varint::put(out, -1),
         Some(bytes) => {

@@ -36,7 +36,9 @@ pub struct BatchHeader {
     pub max_timestamp_ms: i64,
     /// Kafka's idempotent producer, -1 without one.
     pub producer_id: i64,
+    /// Of that producer, -1 without one.
     pub producer_epoch: i16,
+    /// The producer's number of the first record, -1 without one.
     pub base_sequence: i32,
     /// Records in the batch.
     pub records_count: u32,

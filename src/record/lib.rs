@@ -9,6 +9,8 @@
 //! Readers are total: whatever the bytes are, they return an error and never panic, and no length
 //! found in the bytes is believed before it was compared with what is left.
 
+#![warn(missing_docs)]
+
 mod batch;
 mod builder;
 mod header;
@@ -26,13 +28,23 @@ pub use record::{Header, Headers, HeadersIter, Record};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchError {
     /// The bytes end before what they announce.
-    Truncated { needed: usize, available: usize },
+    Truncated {
+        /// Bytes that are announced.
+        needed: usize,
+        /// Bytes that are there.
+        available: usize,
+    },
     /// `magic` is not 2: an older format, or not a record batch at all.
     Magic(i8),
     /// The batch is compressed; this layout is uncompressed only.
     Compressed(u8),
     /// The checksum does not match the bytes.
-    Crc { stored: u32, computed: u32 },
+    Crc {
+        /// What the header says.
+        stored: u32,
+        /// What the bytes have.
+        computed: u32,
+    },
     /// A field contradicts another one or its own range; the text names it.
     Malformed(&'static str),
     /// The batch would pass 2 GiB - 1, the format's limit.

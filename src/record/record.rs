@@ -1,5 +1,6 @@
 //! One record, borrowed from its batch.
 
+use crate::builder::put_nullable;
 use crate::{BatchError, varint};
 
 /// A record as it stands in a batch. All slices borrow the batch's bytes.
@@ -13,6 +14,7 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// `None` is a null value (a tombstone), distinct from an empty one.
     pub value: Option<&'a [u8]>,
+    /// Names and values beside the value, in their order.
     pub headers: Headers<'a>,
     /// The record's bytes from the key on, which do not depend on its place in a batch.
     pub(crate) tail: &'a [u8],
@@ -21,7 +23,9 @@ pub struct Record<'a> {
 /// A header: a name, not necessarily UTF-8 and not necessarily unique, and a value or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
+    /// The name.
     pub key: &'a [u8],
+    /// `None` is null, distinct from an empty value.
     pub value: Option<&'a [u8]>,
 }
 
@@ -71,7 +75,29 @@ impl<'a> Record<'a> {
     }
 }
 
+impl Header<'_> {
+    /// Appends the header as it stands in a record.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        put_nullable(out, Some(self.key));
+        put_nullable(out, self.value);
+    }
+}
+
 impl<'a> Headers<'a> {
+    /// `count` headers, which [`Header::put`] wrote to `bytes` one after the other.
+    pub fn encoded(count: usize, bytes: &'a [u8]) -> Self {
+        Self {
+            count: count as u32,
+            bytes,
+        }
+    }
+
+    /// The headers as they stand in the record, one after the other.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

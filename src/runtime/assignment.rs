@@ -58,6 +58,9 @@ pub(crate) fn start_offset(
     let at = |timestamp_ms: i64| log.offset_at(topic, partition, timestamp_ms);
     let found = match &spec.start {
         Start::Earliest => log.start_offset(topic, partition),
+        Start::Latest if spec.later.contains(&(topic.to_owned(), partition)) => {
+            log.start_offset(topic, partition)
+        }
         Start::Latest => log.end_offset(topic, partition, ReadTo::Durable),
         Start::At(timestamp_ms) => at(*timestamp_ms),
         Start::Ago(ago) => {

@@ -1,11 +1,6 @@
 //! The wall clock, for what people see. Waiting goes by the monotonic clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 /// Milliseconds since 1970, 0 before.
 pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(towpath_sdk::now_ms()).unwrap_or(0)
 }

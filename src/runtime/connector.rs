@@ -1,5 +1,6 @@
 //! A connector at work: its tasks, from outside.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use towpath_log::Log;
 use crate::assignment::{Assigned, partitions, share};
 use crate::budget::Budget;
 use crate::health::TaskHealth;
-use crate::spec::{ConnectorSpec, Side};
+use crate::spec::{ConnectorSpec, Side, SinkSpec};
 use crate::stats::Stats;
 use crate::status::TaskState;
 use crate::supervisor::{Signal, Stop, TaskContext, supervise};
@@ -23,6 +24,9 @@ pub(crate) struct Connector {
     tasks: Mutex<Tasks>,
 }
 
+/// The spec of a run, what its tasks read, and of that what came later.
+type Run = (Arc<ConnectorSpec>, Arc<[Assigned]>, BTreeSet<(String, u32)>);
+
 /// The tasks of the present run; the cells of the last one are kept for `status`.
 struct Tasks {
     /// Receivers live as long as the tasks: when all are gone the tasks have ended.
@@ -31,6 +35,8 @@ struct Tasks {
     health: Vec<Arc<TaskHealth>>,
     /// What the tasks of a sink read.
     assigned: Arc<[Assigned]>,
+    /// See [`SinkSpec::later`].
+    later: BTreeSet<(String, u32)>,
 }
 
 impl Connector {
@@ -42,6 +48,7 @@ impl Connector {
             handles: Vec::new(),
             health: health.collect(),
             assigned: Arc::default(),
+            later: BTreeSet::new(),
         };
         Self {
             spec: Arc::new(spec),
@@ -53,9 +60,9 @@ impl Connector {
     /// Starts all tasks, which are told `signal`; the last run must have ended.
     pub fn start(&self, log: &Log, budget: &Budget, drain: bool, signal: Signal) {
         let signals = Arc::new(watch::Sender::new(signal));
-        let assigned: Arc<[Assigned]> = match &self.spec.side {
-            Side::Source(_) => Arc::default(),
-            Side::Sink(sink) => partitions(sink, log).into(),
+        let (spec, assigned, later) = match &self.spec.side {
+            Side::Source(_) => (self.spec.clone(), Arc::default(), BTreeSet::new()),
+            Side::Sink(sink) => self.assign(sink, log),
         };
         let mut handles = Vec::new();
         let mut health = Vec::new();
@@ -72,39 +79,38 @@ impl Connector {
             health.push(cell);
             let stop = Stop::new(signals.subscribe());
             let assigned: Arc<[Assigned]> = share(&assigned, task, self.spec.tasks).into();
-            handles.push(self.spawn(context, stop, assigned, log.clone(), budget.clone()));
+            let (spec, log, budget) = (spec.clone(), log.clone(), budget.clone());
+            handles.push(spawn(spec, context, stop, assigned, log, budget));
         }
         *self.tasks() = Tasks {
             signals,
             handles,
             health,
             assigned,
+            later,
         };
     }
 
-    fn spawn(
-        &self,
-        context: TaskContext,
-        stop: Stop,
-        assigned: Arc<[Assigned]>,
-        log: Log,
-        budget: Budget,
-    ) -> AbortHandle {
-        let spec = self.spec.clone();
-        let life = move |context: TaskContext, stop: Stop| {
-            let (spec, log, budget) = (spec.clone(), log.clone(), budget.clone());
-            let assigned = assigned.clone();
-            async move {
-                match &spec.side {
-                    Side::Source(side) => {
-                        source_task::run(&context, &spec, side, &log, &budget, stop).await
-                    }
-                    Side::Sink(side) => sink_task::run(&context, side, &assigned, &log, stop).await,
-                }
-            }
+    /// What a sink reads in the run that begins, and its spec with what came since the first run.
+    fn assign(&self, sink: &SinkSpec, log: &Log) -> Run {
+        let assigned: Arc<[Assigned]> = partitions(sink, log).into();
+        let tasks = self.tasks();
+        let mut later = tasks.later.clone();
+        if !tasks.handles.is_empty() {
+            let place = |(topic, partition): &Assigned| (topic.id.clone(), *partition);
+            let known: BTreeSet<_> = tasks.assigned.iter().map(place).collect();
+            let new = assigned.iter().filter(|now| !known.contains(&place(now)));
+            later.extend(new.map(|(topic, partition)| (topic.name.clone(), *partition)));
+        }
+        let side = SinkSpec {
+            later: later.clone(),
+            ..sink.clone()
         };
-        let backoff = self.spec.backoff.clone();
-        tokio::spawn(supervise(context, backoff, stop, life)).abort_handle()
+        let spec = ConnectorSpec {
+            side: Side::Sink(side),
+            ..(*self.spec).clone()
+        };
+        (Arc::new(spec), assigned, later)
     }
 
     /// Tells all tasks something.
@@ -164,6 +170,33 @@ impl Connector {
     fn tasks(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Starts a task, which lives until its end or [`AbortHandle::abort`].
+fn spawn(
+    spec: Arc<ConnectorSpec>,
+    context: TaskContext,
+    stop: Stop,
+    assigned: Arc<[Assigned]>,
+    log: Log,
+    budget: Budget,
+) -> AbortHandle {
+    let backoff = spec.backoff.clone();
+    let life = move |context: TaskContext, stop: Stop| {
+        let (spec, log, budget) = (spec.clone(), log.clone(), budget.clone());
+        let assigned = assigned.clone();
+        async move {
+            match &spec.side {
+                Side::Source(side) => {
+                    source_task::run(&context, &spec, side, &log, &budget, stop).await
+                }
+                Side::Sink(side) => {
+                    sink_task::run(&context, &spec, side, &assigned, &log, stop).await
+                }
+            }
+        }
+    };
+    tokio::spawn(supervise(context, backoff, stop, life)).abort_handle()
 }
 
 fn works(state: TaskState) -> bool {

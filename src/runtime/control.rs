@@ -23,6 +23,7 @@ use towpath_sdk::{Error, Result};
 
 use crate::Worker;
 use crate::commit::{hand_over, log_error, settled};
+use crate::spec::ConnectorSpec;
 
 pub use lifecycle::{Changed, StatusAnswer};
 pub use offsets::{
@@ -58,6 +59,24 @@ pub(crate) fn paused(log: &Log) -> BTreeSet<String> {
     .collect()
 }
 
+/// Has pauses follow the connectors that are about to take over what another one had `formerly`.
+/// Waits for the disk.
+pub(crate) fn move_pauses(log: &Log, specs: &[ConnectorSpec]) -> Result<()> {
+    let known = log.registrations();
+    let is_known = |name: &str| known.iter().any(|old| old.registration.name == name);
+    let paused = paused(log);
+    let moved = specs.iter().filter(|spec| !is_known(&spec.name));
+    let moved = moved.filter_map(|spec| {
+        let former = spec.configured.formerly.as_deref()?;
+        paused.contains(former).then_some((former, &*spec.name))
+    });
+    let marks = moved.flat_map(|(former, name)| {
+        let mark = Some(Bytes::from_static(b"1"));
+        [(paused_key(former), None), (paused_key(name), mark)]
+    });
+    Control::new(log.clone(), None, 0).change_state(OWNER, marks)
+}
+
 /// The operations; one for the life of a worker or a command.
 pub struct Control {
     log: Log,
@@ -81,14 +100,6 @@ impl Control {
             writer,
             turn,
         }
-    }
-
-    pub fn log(&self) -> &Log {
-        &self.log
-    }
-
-    pub fn worker(&self) -> Option<&Arc<Worker>> {
-        self.worker.as_ref()
     }
 
     /// Commits `set` as [`OWNER`] and waits for it, as `durability` says.

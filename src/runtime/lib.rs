@@ -3,15 +3,21 @@
 //! It knows connectors only by the traits of the sdk and pipelines only checked; it reads no YAML.
 //! [`Worker`] is the entry; `README.md` tells the life of a task.
 
+#![warn(missing_docs)]
+
 mod assignment;
 mod budget;
+mod chain;
 mod clock;
 mod commit;
 mod connector;
 pub mod control;
+mod dead_letter;
 mod health;
+mod intake;
 pub mod partition;
 mod prepare;
+pub mod rehearsal;
 mod report;
 mod retry;
 mod route;
@@ -20,6 +26,7 @@ mod source_task;
 mod spec;
 mod stats;
 pub mod status;
+mod stretch;
 mod supervisor;
 mod task_state;
 #[cfg(test)]

@@ -20,8 +20,8 @@ impl Worker {
         let connectors = self.all();
         WorkerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            started_ms,
+            pid: Some(std::process::id()),
+            started_ms: Some(started_ms),
             data_dir: self.log().dir().display().to_string(),
             log_id: self.log().id().to_string(),
             log_failure: self.log().failure().map(|error| error.to_string()),
@@ -95,6 +95,7 @@ fn connector_status(log: &Log, connector: &Arc<Connector>, started_ms: u64) -> C
         records_per_second: rates.records,
         bytes_per_second: rates.bytes,
         skipped: connector.stats.skipped(),
+        dead_letters: connector.stats.dead_letters(),
         lag_records: lag,
         share_done,
         seconds: end_ms.saturating_sub(started_ms) as f64 / 1000.0,
@@ -133,7 +134,7 @@ fn share_of_bytes(cells: &[Arc<TaskHealth>]) -> Option<f64> {
 
 fn connector_metrics(text: &mut String, status: &WorkerStatus, connectors: &[Arc<Connector>]) {
     type Value = fn(&ConnectorStatus) -> Option<f64>;
-    let families: [(&str, &str, &str, Value); 4] = [
+    let families: [(&str, &str, &str, Value); 5] = [
         (
             "records_total",
             "counter",
@@ -149,8 +150,14 @@ fn connector_metrics(text: &mut String, status: &WorkerStatus, connectors: &[Arc
         (
             "skipped_records_total",
             "counter",
-            "Bad records left out by on_error.",
+            "Bad records left out by on_error, and not kept.",
             |c| Some(c.skipped as f64),
+        ),
+        (
+            "dead_letter_records_total",
+            "counter",
+            "Bad records kept as dead letters.",
+            |c| Some(c.dead_letters as f64),
         ),
         (
             "lag_records",

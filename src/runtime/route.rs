@@ -2,58 +2,96 @@
 //!
 //! The common case costs nothing: with a fixed topic, no `key` template and a partition that does
 //! not depend on the record, a whole batch goes on as it is. Otherwise its records are dealt out
-//! to one builder for each partition, and copied as bytes.
+//! to one builder for each partition, and copied as bytes. `round_robin` deals out records until a
+//! batch is small beside what each partition has got; from then on whole batches take turns.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use towpath_log::{Log, TopicBatch};
+use towpath_log::{Log, PARTITIONS_MAX, TopicBatch, TopicInfo};
 use towpath_pipeline::PartitionBy;
 use towpath_record::{BatchBuilder, BatchError, Record};
 use towpath_sdk::{
-    Error, ErrorKind, Fill, Origin, Part, RecordScope, Refused, Result, Scope, TemplateName,
+    Error, ErrorKind, Fill, Origin, Original, RecordScope, Refused, Result, Scope, Stage,
+    TemplateName, Tolerance,
 };
 
 use crate::budget::READ_BYTES;
-use crate::clock::now_ms;
 use crate::commit::log_error;
 use crate::partition;
 use crate::spec::{ConnectorSpec, SourceSpec};
+use crate::stretch::Stretch;
+
+/// Under `round_robin` whole batches may put a partition ahead of the others by this part of what
+/// each of them has got from this task.
+const UNEVEN_MAX: u64 = 8;
 
 /// Routes the batches of one task of a source.
 pub(crate) struct Router {
     spec: Arc<ConnectorSpec>,
     source: SourceSpec,
+    on_error: Tolerance,
     log: Log,
     /// Topics that were written to; the first one is the fixed topic, if there is one.
     topics: Vec<Topic>,
-    /// Where the next record goes under `round_robin`.
-    turn: u32,
+    /// Their places by name.
+    known: HashMap<Vec<u8>, usize>,
 }
 
 /// A topic, and a builder for each of its partitions.
 struct Topic {
     name: Arc<str>,
     builders: Vec<BatchBuilder>,
+    /// Under `round_robin`, where the last record went.
+    turn: u32,
+    /// Under `round_robin`, the records that each partition got.
+    dealt: Vec<u64>,
 }
 
 impl Topic {
     fn partitions(&self) -> u32 {
         self.builders.len() as u32
     }
+
+    /// The partition of the next record under `round_robin`.
+    fn deal_record(&mut self) -> u32 {
+        self.turn = (self.turn + 1) % self.partitions();
+        self.dealt[self.turn as usize] += 1;
+        self.turn
+    }
+
+    /// The partition of a whole batch of `records` under `round_robin`: the one that got the least.
+    fn deal_batch(&mut self, records: u64) -> u32 {
+        let least = (0..self.partitions()).min_by_key(|partition| self.dealt[*partition as usize]);
+        let least = least.unwrap_or(0);
+        self.dealt[least as usize] += records;
+        least
+    }
+
+    /// Whether whole batches, of `records` together, leave the partitions about even.
+    fn stays_even(&self, records: u64) -> bool {
+        let each = self.dealt.iter().sum::<u64>() / u64::from(self.partitions());
+        records.saturating_mul(UNEVEN_MAX) <= each
+    }
 }
 
 impl Router {
     /// # Errors
     /// The fixed topic cannot be created.
-    pub fn new(spec: Arc<ConnectorSpec>, source: &SourceSpec, log: Log) -> Result<Self> {
+    pub fn new(
+        spec: Arc<ConnectorSpec>,
+        source: &SourceSpec,
+        on_error: Tolerance,
+        log: Log,
+    ) -> Result<Self> {
         let mut router = Self {
             spec,
             source: source.clone(),
+            on_error,
             log,
             topics: Vec::new(),
-            turn: 0,
+            known: HashMap::new(),
         };
         if let Some(topic) = &source.fixed_topic {
             router.index_of(topic)?;
@@ -65,25 +103,15 @@ impl Router {
     /// `refused`, as far as `on_error` allows.
     pub fn route(
         &mut self,
-        parts: Vec<Part>,
+        parts: Vec<Stretch>,
+        now_ms: i64,
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<TopicBatch>> {
-        if let Some(topic) = self.fixed_topic()
-            && let Some(partitions) = self.whole_partitions(topic, &parts)
-        {
-            let name = topic.name.clone();
-            let whole = parts
-                .into_iter()
-                .zip(partitions)
-                .map(|(part, partition)| TopicBatch {
-                    topic: name.clone(),
-                    partition,
-                    batch: part.batch,
-                });
-            return Ok(whole.collect());
+        if self.go_whole(&parts) {
+            return Ok(self.whole(parts));
         }
         for part in &parts {
-            self.deal(part, refused)?;
+            self.deal(part, now_ms, refused)?;
         }
         let mut routed = Vec::new();
         for topic in &mut self.topics {
@@ -100,34 +128,55 @@ impl Router {
         Ok(routed)
     }
 
-    /// Where each part goes as a whole, if that can be said of all without looking at records.
-    fn whole_partitions(&self, topic: &Topic, parts: &[Part]) -> Option<Vec<u32>> {
-        let partitions = topic.partitions();
-        let partition_of = |part: &Part| {
-            let too_large = part.batch.as_bytes().len() as u64 > self.source.max_record_bytes;
-            let by_origin = match self.source.partition_by {
-                PartitionBy::Source => true,
-                PartitionBy::Key => !part.keyed,
-                PartitionBy::RoundRobin => false,
-            };
-            match (partitions, by_origin) {
-                _ if too_large || self.source.key.is_some() => None,
-                (1, _) => Some(0),
-                (_, true) => Some(partition::of_key(part.origin.name.as_bytes(), partitions)),
-                (_, false) => None,
+    /// Whether no record of `parts` needs to be looked at.
+    fn go_whole(&self, parts: &[Stretch]) -> bool {
+        let Some(topic) = self.fixed_topic() else {
+            return false;
+        };
+        let fit = |part: &Stretch| part.batch.as_bytes().len() as u64 <= self.source.max_record_bytes;
+        let together = || match self.source.partition_by {
+            PartitionBy::Source => true,
+            PartitionBy::Key => !parts.iter().any(|part| part.keyed),
+            PartitionBy::RoundRobin => {
+                topic.stays_even(parts.iter().map(|part| part.batch.len() as u64).sum())
             }
         };
-        parts.iter().map(partition_of).collect()
+        let decided = parts
+            .iter()
+            .all(|part| part.topic.is_none() && (part.key_stands || self.source.key.is_none()));
+        decided
+            && parts.iter().all(fit)
+            && (topic.partitions() == 1 || together())
+    }
+
+    /// Batches as they came, for the fixed topic.
+    fn whole(&mut self, parts: Vec<Stretch>) -> Vec<TopicBatch> {
+        let partition_by = self.source.partition_by;
+        let Some(topic) = self.topics.first_mut() else {
+            return Vec::new();
+        };
+        let routed = parts.into_iter().map(|part| TopicBatch {
+            topic: topic.name.clone(),
+            partition: match partition_by {
+                PartitionBy::RoundRobin => topic.deal_batch(part.batch.len() as u64),
+                _ => partition::of_key(part.origin.name.as_bytes(), topic.partitions()),
+            },
+            batch: part.batch,
+        });
+        routed.collect()
     }
 
     /// Gives each record of `part` to the builder of its partition.
-    fn deal(&mut self, part: &Part, refused: &mut Vec<Refused>) -> Result<()> {
-        let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+    fn deal(&mut self, part: &Stretch, now_ms: i64, refused: &mut Vec<Refused>) -> Result<()> {
         let spec = self.spec.clone();
         let (mut topic, mut key) = (Vec::new(), Vec::new());
         for record in part.batch.records() {
             let record = record.map_err(|error| malformed(&part.origin, error))?;
-            if self.source.fixed_topic.is_some() && self.source.key.is_none() && self.fits(&record)
+            let key_stands = part.key_stands || self.source.key.is_none();
+            if self.source.fixed_topic.is_some()
+                && part.topic.is_none()
+                && key_stands
+                && self.fits(&record)
             {
                 let partition = self.partition_of(0, record.key, &part.origin);
                 let builder = &mut self.topics[0].builders[partition as usize];
@@ -147,13 +196,15 @@ impl Router {
                     now_ms,
                 },
             };
-            match self.deal_one(&scope, &mut topic, &mut key) {
+            match self.deal_one(part, &scope, &mut topic, &mut key) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Record => {
-                    let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
-                    self.source
-                        .on_error
-                        .refuse(refused, Refused { error, payload })?;
+                    let bad = Refused {
+                        stage: Stage::Route,
+                        error,
+                        record: Original::of(&record, None),
+                    };
+                    self.on_error.refuse(refused, bad)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -165,10 +216,7 @@ impl Router {
     fn partition_of(&mut self, index: usize, key: Option<&[u8]>, origin: &Origin) -> u32 {
         let partitions = self.topics[index].partitions();
         match (self.source.partition_by, key) {
-            (PartitionBy::RoundRobin, _) => {
-                self.turn = (self.turn + 1) % partitions;
-                self.turn
-            }
+            (PartitionBy::RoundRobin, _) => self.topics[index].deal_record(),
             (PartitionBy::Key, Some(key)) => partition::of_key(key, partitions),
             _ => partition::of_key(origin.name.as_bytes(), partitions),
         }
@@ -176,14 +224,19 @@ impl Router {
 
     fn deal_one(
         &mut self,
+        part: &Stretch,
         scope: &SourceScope<'_>,
         topic: &mut Vec<u8>,
         key: &mut Vec<u8>,
     ) -> Result<()> {
         let record = scope.record.record;
         self.check_size(scope)?;
-        let index = self.topic_of(scope, topic)?;
-        let own_key = match &self.source.key {
+        let index = match &part.topic {
+            Some(topic) => self.named(topic.as_bytes())?,
+            None => self.topic_of(scope, topic)?,
+        };
+        let template = self.source.key.as_ref().filter(|_| !part.key_stands);
+        let own_key = match template {
             Some(template) => {
                 key.clear();
                 let topic = Some(&*self.topics[index].name);
@@ -194,9 +247,9 @@ impl Router {
         };
         let partition = self.partition_of(index, own_key, scope.origin);
         let builder = &mut self.topics[index].builders[partition as usize];
-        let pushed = match &self.source.key {
-            None => builder.copy(record),
-            Some(_) => builder.push_with_headers_of(
+        let pushed = match own_key == record.key {
+            true => builder.copy(record),
+            false => builder.push_with_headers_of(
                 record.timestamp_ms,
                 own_key,
                 record.value,
@@ -237,14 +290,15 @@ impl Router {
         }
         rendered.clear();
         self.source.topic.render(scope, rendered)?;
-        let known = self
-            .topics
-            .iter()
-            .position(|topic| topic.name.as_bytes() == &**rendered);
-        if let Some(index) = known {
-            return Ok(index);
+        self.named(rendered)
+    }
+
+    /// The index of the topic that a record names.
+    fn named(&mut self, name: &[u8]) -> Result<usize> {
+        if let Some(index) = self.known.get(name) {
+            return Ok(*index);
         }
-        let name = String::from_utf8_lossy(rendered);
+        let name = String::from_utf8_lossy(name);
         self.index_of(&name).map_err(|error| match error.kind() {
             // The record asks for a topic that there cannot be.
             ErrorKind::Configuration => Error::record("write to topic", &name).because(error),
@@ -256,24 +310,49 @@ impl Router {
     fn index_of(&mut self, name: &str) -> Result<usize> {
         let info = match self.log.topic(name) {
             Some(info) => info,
-            None => tokio::task::block_in_place(|| {
-                self.log.create_topic(name, &self.source.topic_config)
-            })
-            .map_err(|error| log_error(&format!("create topic {name}"), error))?,
+            None => tokio::task::block_in_place(|| self.create(name))?,
         };
         let partitions = info.config.partitions.max(1) as usize;
         // A fixed topic takes whole batches; of topics made from records there may be many.
         let capacity = match self.source.fixed_topic {
-            Some(_) => READ_BYTES as usize / partitions + READ_BYTES as usize / 8,
+            Some(_) => READ_BYTES as usize / partitions * 5 / 4,
             None => 0,
         };
         let builders = || BatchBuilder::with_capacity(capacity);
         let builders = std::iter::repeat_with(builders).take(partitions).collect();
+        let index = self.topics.len();
+        self.known.insert(name.as_bytes().to_vec(), index);
         self.topics.push(Topic {
             name: name.into(),
             builders,
+            turn: 0,
+            dealt: vec![0; partitions],
         });
-        Ok(self.topics.len() - 1)
+        Ok(index)
+    }
+
+    /// Creates a topic. One that only a record asks for must leave the log within
+    /// [`PARTITIONS_MAX`] partitions of all topics together, or a template over a field with a
+    /// million values would make a million directories. Waits for the disk.
+    fn create(&self, name: &str) -> Result<TopicInfo> {
+        if self.source.fixed_topic.is_none() {
+            let topics = self.log.topics();
+            let held: u32 = topics.iter().map(|topic| topic.config.partitions).sum();
+            if held + self.source.topic_config.partitions > PARTITIONS_MAX {
+                return Err(Error::configuration("create topic", name)
+                    .because(format!(
+                        "the log holds {held} partitions, and records make topics only up to \
+                         {PARTITIONS_MAX}"
+                    ))
+                    .remedy(
+                        "have `topic` name a field with fewer values, and `key` the one that \
+                         tells records apart; or declare the topic in `topics`",
+                    ));
+            }
+        }
+        self.log
+            .create_topic(name, &self.source.topic_config)
+            .map_err(|error| log_error(&format!("create topic {name}"), error))
     }
 }
 
@@ -285,11 +364,11 @@ fn malformed(origin: &Origin, error: BatchError) -> Error {
 
 /// What `topic` and `key` templates of a source see.
 #[derive(Clone, Copy)]
-struct SourceScope<'a> {
-    origin: &'a Origin,
+pub(crate) struct SourceScope<'a> {
+    pub origin: &'a Origin,
     /// Once it is known: for the key.
-    topic: Option<&'a str>,
-    record: RecordScope<'a>,
+    pub topic: Option<&'a str>,
+    pub record: RecordScope<'a>,
 }
 
 impl Scope for SourceScope<'_> {

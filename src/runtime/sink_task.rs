@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
 use towpath_record::Batch;
-use towpath_sdk::config::Start;
-use towpath_sdk::{Flushed, Result, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition};
+use towpath_sdk::config::{Format, Start};
+use towpath_sdk::{Error, ErrorKind, Flushed, Health, REFUSED_MAX, Refused, Result, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkTopic, Tolerance, now_ms};
 
 use crate::assignment::{Assigned, start_offset};
+use crate::chain::Chain;
 use crate::commit::{log_error, submit};
-use crate::source_task::log_refused;
-use crate::spec::SinkSpec;
+use crate::dead_letter::DeadLetters;
+use crate::source_task::report_refused;
+use crate::spec::{ConnectorSpec, SinkSpec};
 use crate::supervisor::{Ended, Signal, Stop, TaskContext, open_writer};
 use crate::task_state::TaskState;
 
@@ -31,18 +33,26 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
 /// One partition the task reads.
 struct Input {
+    /// As the sink sees it: the format is that behind the transforms.
     partition: SinkPartition,
+    /// What its values are in the log.
+    format: Format,
     reader: Reader,
     /// Up to where the far side has it.
     delivered: u64,
+    /// Why nothing more is read of it in this life: the others go on.
+    stopped: Option<Error>,
 }
 
 /// A sink task that is open.
 struct SinkTask<'a> {
     context: &'a TaskContext,
+    connector: &'a ConnectorSpec,
     spec: &'a SinkSpec,
     log: &'a Log,
     sink: Box<dyn Sink>,
+    /// The transforms, if there are any.
+    chain: Option<Chain>,
     writer: Arc<Writer>,
     state: Arc<TaskState>,
     inputs: Vec<Input>,
@@ -53,6 +63,12 @@ struct SinkTask<'a> {
     /// Written and not yet reported as durable.
     undelivered: Volume,
     flushed_at: Instant,
+    on_error: Tolerance,
+    /// Records that were refused, until the sink is done with all before them.
+    refused: Vec<Refused>,
+    /// How many were refused when it was flushed last.
+    refused_before: u64,
+    dead_letters: Option<DeadLetters>,
     more: Arc<Notify>,
     _watch: Watch,
 }
@@ -87,12 +103,13 @@ impl Volume {
 /// Runs one life of the task: until its end, a stop, or an error.
 pub(crate) async fn run(
     context: &TaskContext,
-    spec: &SinkSpec,
+    spec: &ConnectorSpec,
+    sink: &SinkSpec,
     assigned: &[Assigned],
     log: &Log,
     mut stop: Stop,
 ) -> Result<Ended> {
-    let mut task = SinkTask::new(context, spec, log)?;
+    let mut task = SinkTask::new(context, spec, sink, log)?;
     let result = task.drive(assigned, &mut stop).await;
     let closed = task.sink.close().await;
     let ended = result?;
@@ -100,24 +117,36 @@ pub(crate) async fn run(
 }
 
 impl<'a> SinkTask<'a> {
-    fn new(context: &'a TaskContext, spec: &'a SinkSpec, log: &'a Log) -> Result<Self> {
+    fn new(
+        context: &'a TaskContext,
+        connector: &'a ConnectorSpec,
+        spec: &'a SinkSpec,
+        log: &'a Log,
+    ) -> Result<Self> {
         // State belongs to the group, as offsets do: who takes the group over takes both.
         let writer = Arc::new(open_writer(log, &spec.group, context.task)?);
         let state = Arc::new(TaskState::new(log, &spec.group, writer.clone()));
         let more = Arc::new(Notify::new());
         let wake = more.clone();
         let now = Instant::now();
+        let on_error = connector.tolerance();
         Ok(Self {
             context,
+            connector,
             spec,
             log,
             sink: spec.config.sink(),
+            chain: Chain::new(&connector.configured.transforms, on_error.clone()),
             writer,
             state,
             inputs: Vec::new(),
             turn: 0,
             unflushed: Volume::default(),
             undelivered: Volume::default(),
+            on_error,
+            refused: Vec::new(),
+            refused_before: 0,
+            dead_letters: DeadLetters::of(context, connector, log),
             flushed_at: now.checked_sub(FLUSH_PAUSE).unwrap_or(now),
             more,
             _watch: log.watch(Box::new(move || wake.notify_one())),
@@ -132,14 +161,21 @@ impl<'a> SinkTask<'a> {
         loop {
             let signal = stop.signal();
             if signal == Signal::Stop {
-                self.flush().await?;
+                self.flush(false).await?;
                 return Ok(Ended::Stopped);
             }
             let idle = !self.write_next().await?;
-            if self.flush_is_due(idle) {
-                self.flush().await?;
-            } else if idle && self.unflushed.records == 0 && signal == Signal::Finish {
-                return Ok(Ended::Done);
+            let all_stopped =
+                !self.inputs.is_empty() && self.inputs.iter().all(|input| input.stopped.is_some());
+            if idle && (signal == Signal::Finish || all_stopped) {
+                self.flush(signal == Signal::Finish).await?;
+                let stopped = self
+                    .inputs
+                    .iter_mut()
+                    .find_map(|input| input.stopped.take());
+                return stopped.map_or(Ok(Ended::Done), Err);
+            } else if self.flush_is_due(idle) {
+                self.flush(false).await?;
             } else if idle {
                 self.wait(stop).await;
             }
@@ -156,6 +192,12 @@ impl<'a> SinkTask<'a> {
                 .log
                 .reader(&topic.name, partition, offset, ReadTo::Durable)
                 .map_err(|error| log_error("read the log", error))?;
+            let format = topic.format;
+            let transforms = &self.connector.configured.transforms;
+            let topic = Arc::new(SinkTopic {
+                format: towpath_pipeline::output(transforms, format),
+                ..(*topic).clone()
+            });
             let partition = SinkPartition {
                 topic,
                 partition,
@@ -170,8 +212,10 @@ impl<'a> SinkTask<'a> {
             }
             self.inputs.push(Input {
                 partition,
+                format,
                 reader,
                 delivered: offset,
+                stopped: None,
             });
         }
         // A beginning that was chosen once stays: `latest` must not move with every restart.
@@ -204,7 +248,7 @@ impl<'a> SinkTask<'a> {
             encoder: towpath_formats::encoder(format, &fields)?,
             value_at: towpath_formats::lookup,
             codecs: Arc::new(towpath_formats::StandardCodecs),
-            on_error: self.spec.on_error,
+            on_error: self.on_error.clone(),
             health: self.context.health.clone(),
         };
         self.sink.open(context).await
@@ -212,21 +256,46 @@ impl<'a> SinkTask<'a> {
 
     /// Writes what the inputs have next; false when none has anything.
     async fn write_next(&mut self) -> Result<bool> {
-        let read = match tokio::task::block_in_place(|| self.read()) {
-            Ok(read) => read,
-            Err(error) => {
-                // What stands before a damaged place is delivered.
-                if self.unflushed.records > 0 {
-                    self.flush().await?;
-                }
-                return Err(error);
-            }
-        };
+        let read = tokio::task::block_in_place(|| self.read())?;
         if read.is_empty() {
             return Ok(false);
         }
-        self.sink.write(read).await?;
-        Ok(true)
+        let (read, failed) = tokio::task::block_in_place(|| self.transform(read))?;
+        let written = self.sink.write(read).await;
+        let Err(error) = written.and(failed.map_or(Ok(()), Err)) else {
+            return Ok(true);
+        };
+        // What came before a bad record is delivered.
+        if error.kind() == ErrorKind::Record {
+            self.flush(false).await?;
+        }
+        Err(error)
+    }
+
+    /// Puts what was read through the transforms. When a bad record ends the task, what came before
+    /// it, and the error.
+    fn transform(&mut self, read: Vec<SinkBatch>) -> Result<(Vec<SinkBatch>, Option<Error>)> {
+        let Some(chain) = &mut self.chain else {
+            return Ok((read, None));
+        };
+        let now_ms = now_ms();
+        let mut transformed = Vec::with_capacity(read.len());
+        for batch in read {
+            let is_of = |input: &&Input| {
+                let SinkPartition {
+                    topic, partition, ..
+                } = &input.partition;
+                *partition == batch.partition && topic.name == batch.topic.name
+            };
+            let format = self.inputs.iter().find(is_of).map(|input| input.format);
+            let format = format.unwrap_or(batch.topic.format);
+            let (batch, failed) = chain.for_sink(batch, format, now_ms, &mut self.refused)?;
+            transformed.push(batch);
+            if failed.is_some() {
+                return Ok((transformed, failed));
+            }
+        }
+        Ok((transformed, None))
     }
 
     /// Reads from one input after the other, beginning with the one whose turn it is, until there
@@ -240,26 +309,41 @@ impl<'a> SinkTask<'a> {
             }
             self.turn = (self.turn + 1) % self.inputs.len();
             let Input {
-                reader, partition, ..
+                reader,
+                partition,
+                stopped,
+                ..
             } = &mut self.inputs[self.turn];
+            if stopped.is_some() {
+                continue;
+            }
             let batches = match reader.next(READ_BYTES) {
                 Ok(Some(batches)) => batches,
                 Ok(None) => continue,
-                // First what was read; the next call comes to the error.
-                Err(_) if !read.is_empty() => break,
-                Err(error) => return Err(log_error("read the log", error)),
+                Err(error) => {
+                    let error = log_error("read the log", error);
+                    if error.kind() == ErrorKind::Transient {
+                        return Err(error);
+                    }
+                    // What stands before a damaged place, and the other partitions, go on.
+                    let place = format!("{} {}", partition.topic.name, partition.partition);
+                    self.context.health.report(&place, Some(&error));
+                    *stopped = Some(error);
+                    continue;
+                }
             };
             for batch in &batches {
                 bytes += batch.as_bytes().len();
                 self.unflushed.add(batch);
+                self.on_error.came(batch.len() as u64);
                 self.undelivered.add(batch);
             }
-            read.push(SinkBatch {
-                topic: partition.topic.clone(),
-                partition: partition.partition,
-                from_offset: partition.offset,
+            read.push(SinkBatch::new(
+                partition.topic.clone(),
+                partition.partition,
+                partition.offset,
                 batches,
-            });
+            ));
         }
         Ok(read)
     }
@@ -273,37 +357,45 @@ impl<'a> SinkTask<'a> {
         {
             return true;
         }
+        let refused = self.on_error.refused() - self.refused_before;
+        if refused >= REFUSED_MAX as u64 {
+            return true;
+        }
         self.unflushed.records > 0
             && (self.unflushed.bytes >= FLUSH_BYTES
                 || since >= FLUSH_INTERVAL
                 || idle && since >= FLUSH_PAUSE)
     }
 
-    /// Makes durable what can be, and commits it.
-    async fn flush(&mut self) -> Result<()> {
-        let flushed: Flushed = self.sink.flush().await?;
+    /// Makes durable what can be, all of it at the `end`, and commits it.
+    async fn flush(&mut self, end: bool) -> Result<()> {
+        let flushed: Flushed = self.sink.flush(end).await?;
         let offsets = flushed
             .offsets
             .iter()
             .map(|done| self.group_offset(&done.topic.name, done.partition, done.offset))
             .collect();
         let state = self.state.change(flushed.state);
-        submit(
-            &self.writer,
-            AppendSet {
-                offsets,
-                state,
-                ..AppendSet::default()
-            },
-        )
-        .await?;
-        log_refused(&self.context.connector, &flushed.refused);
+        self.refused.extend(flushed.refused);
+        self.refused_before = self.on_error.refused();
+        let is_done = |bad: &mut Refused| is_done(bad, &self.inputs, &flushed.offsets);
+        let refused: Vec<_> = self.refused.extract_if(.., is_done).collect();
+        let batches = match &mut self.dead_letters {
+            Some(dead_letters) => dead_letters.batch(&refused, now_ms())?,
+            None => None,
+        };
+        let set = AppendSet {
+            batches: batches.into_iter().collect(),
+            offsets,
+            state,
+            ..AppendSet::default()
+        };
+        submit(&self.writer, set).await?;
+        report_refused(self.context, &refused, self.dead_letters.as_ref());
         let advanced = flushed.offsets.iter().map(|done| self.advance(done)).sum();
         let delivered = self.undelivered.take(advanced);
-        let skipped = (flushed.refused.len() as u64).min(delivered.records);
-        self.context
-            .stats
-            .add(delivered.records - skipped, delivered.bytes, skipped);
+        let records = delivered.records.saturating_sub(refused.len() as u64);
+        self.context.stats.add(records, delivered.bytes);
         self.unflushed = Volume::default();
         self.context.health.reset_attempts();
         self.flushed_at = Instant::now();
@@ -347,4 +439,21 @@ impl<'a> SinkTask<'a> {
             offset,
         }
     }
+}
+
+/// Whether an offset beyond the record was reported, now or before.
+fn is_done(bad: &Refused, inputs: &[Input], reported: &[SinkOffset]) -> bool {
+    let Some(place) = &bad.record.place else {
+        return true;
+    };
+    let of_partition = |input: &&Input| {
+        input.partition.partition == place.partition && input.partition.topic == place.topic
+    };
+    let before = inputs.iter().filter(of_partition);
+    let now = reported
+        .iter()
+        .filter(|reported| reported.is_of(&place.topic.name, place.partition));
+    let offsets = before.map(|input| input.delivered);
+    let mut offsets = offsets.chain(now.map(|reported| reported.offset));
+    offsets.any(|offset| offset > place.offset)
 }

@@ -11,12 +11,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use towpath_log::{AppendSet, Durability, Log, ReadTo, Writer};
-use towpath_sdk::{Refused, Result, Source, SourceBatch, SourceContext};
+use towpath_sdk::{Refused, Result, Source, SourceBatch, SourceContext, Tolerance, now_ms};
 use tracing::warn;
 
 use crate::budget::{Budget, Share};
 use crate::commit::{Outcome, hand_over, settled};
-use crate::route::Router;
+use crate::dead_letter::DeadLetters;
+use crate::intake::Intake;
 use crate::spec::{ConnectorSpec, SourceSpec};
 use crate::status;
 use crate::supervisor::{Ended, Stop, TaskContext, open_writer};
@@ -38,7 +39,9 @@ struct InFlight {
 struct SourceTask<'a> {
     context: &'a TaskContext,
     source: Box<dyn Source>,
-    router: Router,
+    intake: Intake,
+    on_error: Tolerance,
+    dead_letters: Option<DeadLetters>,
     writer: Arc<Writer>,
     state: Arc<TaskState>,
     in_flight: VecDeque<InFlight>,
@@ -61,10 +64,13 @@ pub(crate) async fn run(
 ) -> Result<Ended> {
     let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
     let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
+    let on_error = spec.tolerance();
     let mut task = SourceTask {
         context,
         source: source.config.source(),
-        router: Router::new(spec.clone(), source, log.clone())?,
+        intake: Intake::new(spec, source, &on_error, log)?,
+        on_error,
+        dead_letters: DeadLetters::of(context, spec, log),
         writer,
         state,
         in_flight: VecDeque::new(),
@@ -98,7 +104,7 @@ impl SourceTask<'_> {
             state: self.state.clone(),
             new_decoder: towpath_formats::decoder(source.config.format()),
             codecs: Arc::new(towpath_formats::StandardCodecs),
-            on_error: source.on_error,
+            on_error: self.on_error.clone(),
             health: self.context.health.clone(),
         }
     }
@@ -148,14 +154,21 @@ impl SourceTask<'_> {
     }
 
     /// Routes a batch and hands it to the committer.
-    fn hand_over(&mut self, batch: SourceBatch, share: Share) -> Result<()> {
+    fn hand_over(&mut self, batch: SourceBatch, mut share: Share) -> Result<()> {
         let mut refused = batch.refused;
-        let batches = self.router.route(batch.parts, &mut refused)?;
+        let came: usize = batch.parts.iter().map(|part| part.batch.len()).sum();
+        self.on_error.came((came + refused.len()) as u64);
+        let now_ms = now_ms();
+        let mut batches = self.intake.take(batch.parts, now_ms, &mut refused)?;
         let records = batches.iter().map(|batch| batch.batch.len() as u64).sum();
         let bytes = batches
             .iter()
             .map(|batch| batch.batch.as_bytes().len() as u64)
             .sum();
+        share.hold(bytes);
+        if let Some(dead_letters) = &mut self.dead_letters {
+            batches.extend(dead_letters.batch(&refused, now_ms)?);
+        }
         let state = self.state.change(batch.state);
         let set = AppendSet {
             batches,
@@ -181,10 +194,8 @@ impl SourceTask<'_> {
         };
         self.committed += 1;
         self.context.health.reset_attempts();
-        log_refused(&self.context.connector, &done.refused);
-        self.context
-            .stats
-            .add(done.records, done.bytes, done.refused.len() as u64);
+        self.context.stats.add(done.records, done.bytes);
+        report_refused(self.context, &done.refused, self.dead_letters.as_ref());
         match self.durability {
             Durability::Fsync => self.acknowledge(self.committed).await,
             Durability::Os => {
@@ -241,10 +252,20 @@ async fn next_outcome(
     }
 }
 
-/// One line for the first record that was left out, and the number of the others.
-pub(crate) fn log_refused(connector: &str, refused: &[Refused]) {
-    if let Some(first) = refused.first() {
-        let count = refused.len();
-        warn!(connector, count, "left out: {}", first.error);
+/// Counts the records that were left out, and logs a line for the first of them.
+pub(crate) fn report_refused(
+    context: &TaskContext,
+    refused: &[Refused],
+    dead_letters: Option<&DeadLetters>,
+) {
+    let count = refused.len();
+    let Some(first) = refused.first() else { return };
+    context
+        .stats
+        .add_refused(count as u64, dead_letters.is_some());
+    let connector = &*context.connector;
+    match dead_letters {
+        Some(kept) => warn!(connector, count, "kept in {}: {}", kept.topic, first.error),
+        None => warn!(connector, count, "left out: {}", first.error),
     }
 }

@@ -9,7 +9,7 @@ use towpath_pipeline::{
     Connector, Loaded, PartitionBy, Pipeline, Sink, Source, Topic, TopicSelector, WorkerConfig,
 };
 use towpath_sdk::config::{Format, Limit, Start};
-use towpath_sdk::{OnError, SinkConfig, SourceConfig, Template};
+use towpath_sdk::{SinkConfig, SourceConfig, Template, Tolerance};
 
 use crate::retry::Backoff;
 use crate::status::ConnectorKind;
@@ -22,6 +22,8 @@ pub(crate) struct ConnectorSpec {
     pub pipeline: Arc<str>,
     pub tasks: u32,
     pub backoff: Backoff,
+    /// How the topic of its dead letters is created when it is needed first.
+    pub dead_letter_topic: TopicConfig,
     /// As it was configured; what is compared when pipelines are applied anew.
     pub configured: Connector,
     pub side: Side,
@@ -43,7 +45,6 @@ pub(crate) struct SourceSpec {
     pub topic_config: TopicConfig,
     pub key: Option<Template>,
     pub partition_by: PartitionBy,
-    pub on_error: OnError,
     pub max_record_bytes: u64,
 }
 
@@ -53,23 +54,26 @@ pub(crate) struct SinkSpec {
     pub topics: Vec<TopicSelector>,
     pub group: Arc<str>,
     pub start: Start,
-    pub on_error: OnError,
+    /// Partitions that came while the connector was there, by topic and number: `start: latest` means
+    /// all of them, for all they hold was written after the beginning.
+    pub later: BTreeSet<(String, u32)>,
 }
 
 impl ConnectorSpec {
     /// Every enabled connector of `loaded`.
     pub fn all(loaded: &Loaded, config: &WorkerConfig) -> Vec<Self> {
-        let of_pipeline = |pipeline: &Pipeline| {
-            let sources = pipeline
-                .sources
-                .iter()
-                .map(|source| Self::source(pipeline, source, config))
-                .collect::<Vec<_>>();
-            let sinks = pipeline.sinks.iter().map(|sink| Self::sink(pipeline, sink));
-            sources.into_iter().chain(sinks).collect::<Vec<_>>()
-        };
-        let all = loaded.pipelines.iter().flat_map(of_pipeline);
+        let pipelines = loaded.pipelines.iter();
+        let all = pipelines.flat_map(|pipeline| Self::of_pipeline(pipeline, config));
         all.filter(|spec| spec.configured.enabled).collect()
+    }
+
+    /// Every connector of `pipeline`, enabled or not: sources, then sinks, in the file's order.
+    pub fn of_pipeline(pipeline: &Pipeline, config: &WorkerConfig) -> Vec<Self> {
+        let sources = pipeline.sources.iter();
+        let sources = sources.map(|source| Self::source(pipeline, source, config));
+        let sinks = pipeline.sinks.iter();
+        let sinks = sinks.map(|sink| Self::sink(pipeline, sink, config));
+        sources.chain(sinks).collect()
     }
 
     fn source(pipeline: &Pipeline, source: &Source, config: &WorkerConfig) -> Self {
@@ -77,34 +81,36 @@ impl ConnectorSpec {
             config: source.config.clone(),
             topic: source.topic.clone(),
             fixed_topic: source.constant_topic().map(str::to_owned),
-            topic_config: topic_config(None, Some(source.config.format()), config),
+            topic_config: topic_config(None, Some(source.format()), config),
             key: source.key.clone(),
             partition_by: source.partition_by.unwrap_or(PartitionBy::Key),
-            on_error: source.connector.on_error,
             max_record_bytes: config.max_record.0,
         };
         let tasks_max = source.config.tasks_max();
-        Self::new(pipeline, &source.connector, tasks_max, Side::Source(side))
+        let side = Side::Source(side);
+        Self::new(pipeline, &source.connector, tasks_max, side, config)
     }
 
-    fn sink(pipeline: &Pipeline, sink: &Sink) -> Self {
+    fn sink(pipeline: &Pipeline, sink: &Sink, config: &WorkerConfig) -> Self {
         let group = sink.group.as_deref().unwrap_or(&sink.connector.full_name);
         let side = SinkSpec {
             config: sink.config.clone(),
             topics: sink.topics.clone(),
             group: group.into(),
             start: sink.start,
-            on_error: sink.connector.on_error,
+            later: BTreeSet::new(),
         };
-        Self::new(
-            pipeline,
-            &sink.connector,
-            sink.config.tasks_max(),
-            Side::Sink(side),
-        )
+        let (side, tasks_max) = (Side::Sink(side), sink.config.tasks_max());
+        Self::new(pipeline, &sink.connector, tasks_max, side, config)
     }
 
-    fn new(pipeline: &Pipeline, connector: &Connector, tasks_max: u32, side: Side) -> Self {
+    fn new(
+        pipeline: &Pipeline,
+        connector: &Connector,
+        tasks_max: u32,
+        side: Side,
+        config: &WorkerConfig,
+    ) -> Self {
         let retry = &connector.retry;
         Self {
             name: connector.full_name.as_str().into(),
@@ -118,9 +124,17 @@ impl ConnectorSpec {
                     Limit::After(limit) => Some(limit.0),
                 },
             },
+            // Any bytes can be bad.
+            dead_letter_topic: topic_config(None, Some(Format::Bytes), config),
             configured: connector.clone(),
             side,
         }
+    }
+
+    /// What a task does with bad records from when it is opened.
+    pub fn tolerance(&self) -> Tolerance {
+        let on_error = &self.configured.on_error;
+        Tolerance::new(on_error.action, on_error.limits)
     }
 
     pub fn kind(&self) -> ConnectorKind {

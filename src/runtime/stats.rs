@@ -15,6 +15,7 @@ pub(crate) struct Stats {
     records: AtomicU64,
     bytes: AtomicU64,
     skipped: AtomicU64,
+    dead_letters: AtomicU64,
     retries: AtomicU64,
     samples: Mutex<VecDeque<(Instant, u64, u64)>>,
 }
@@ -27,10 +28,19 @@ pub(crate) struct Rates {
 }
 
 impl Stats {
-    pub fn add(&self, records: u64, bytes: u64, skipped: u64) {
+    pub fn add(&self, records: u64, bytes: u64) {
         self.records.fetch_add(records, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
-        self.skipped.fetch_add(skipped, Relaxed);
+    }
+
+    /// Bad records that were left out, and whether they are kept as dead letters.
+    pub fn add_refused(&self, records: u64, kept: bool) {
+        let counter = if kept {
+            &self.dead_letters
+        } else {
+            &self.skipped
+        };
+        counter.fetch_add(records, Relaxed);
     }
 
     pub fn add_retry(&self) {
@@ -47,6 +57,10 @@ impl Stats {
 
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Relaxed)
+    }
+
+    pub fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Relaxed)
     }
 
     pub fn retries(&self) -> u64 {

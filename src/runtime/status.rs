@@ -6,13 +6,19 @@ use serde::{Deserialize, Serialize};
 /// Everything a worker runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkerStatus {
+    /// Of the program.
     pub version: String,
-    pub pid: u32,
-    pub started_ms: u64,
+    /// `None` without a worker; so `started_ms`.
+    pub pid: Option<u32>,
+    /// When the worker was started.
+    pub started_ms: Option<u64>,
+    /// The log's directory.
     pub data_dir: String,
+    /// The log's identity, a UUID.
     pub log_id: String,
     /// Why the log takes no more writes, once that is so; only a restart helps.
     pub log_failure: Option<String>,
+    /// By name.
     pub connectors: Vec<ConnectorStatus>,
 }
 
@@ -21,24 +27,32 @@ pub struct WorkerStatus {
 pub struct ConnectorStatus {
     /// `pipeline.connector`.
     pub name: String,
+    /// Whether it is a source or a sink.
     pub kind: ConnectorKind,
     /// The `type:` word.
     pub connector_type: String,
+    /// The worst of its tasks'.
     pub state: TaskState,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
+    /// When it got into this state.
     pub since_ms: u64,
+    /// By number.
     pub tasks: Vec<TaskStatus>,
     /// Topics written by a source or read by a sink, as far as they are known.
     pub topics: Vec<String>,
     /// Since the worker started: records, and bytes of their batches, that became durable.
     pub records: u64,
+    /// See `records`.
     pub bytes: u64,
     /// Over the last seconds.
     pub records_per_second: f64,
+    /// See `records_per_second`.
     pub bytes_per_second: f64,
-    /// Bad records left out as `on_error` allowed.
+    /// Bad records left out as `on_error` allowed, and not kept.
     pub skipped: u64,
+    /// Bad records kept as dead letters.
+    pub dead_letters: u64,
     /// Records a sink has still to deliver.
     pub lag_records: Option<u64>,
     /// Share of what is known to be there that is done, from 0 to 1.
@@ -50,12 +64,17 @@ pub struct ConnectorStatus {
 /// One task of a connector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskStatus {
+    /// The number, from 0 on.
     pub task: u32,
+    /// How it is.
     pub state: TaskState,
+    /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
+    /// When it got into this state.
     pub since_ms: u64,
     /// When a retrying task is opened anew, and how often it was in a row.
     pub next_attempt_ms: Option<u64>,
+    /// See `next_attempt_ms`; 0 once it works again.
     pub attempts: u32,
     /// Places (files, objects) with a problem, while the task goes on with the others.
     pub problems: Vec<PlaceProblem>,
@@ -64,15 +83,21 @@ pub struct TaskStatus {
 /// What is wrong with one place a task works on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlaceProblem {
+    /// The file or object, as the connector names it.
     pub place: String,
+    /// What is wrong, and what to do.
     pub problem: String,
+    /// When it was met first.
     pub since_ms: u64,
 }
 
+/// Which way a connector moves records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectorKind {
+    /// It brings records in.
     Source,
+    /// It takes records out.
     Sink,
 }
 
@@ -82,6 +107,7 @@ pub enum ConnectorKind {
 pub enum TaskState {
     /// Has reached the end of a drain.
     Done,
+    /// Open, and at work or waiting for something to do.
     Running,
     /// Being opened.
     Starting,
@@ -96,6 +122,7 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// The word that is shown and serialized.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",

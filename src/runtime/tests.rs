@@ -65,6 +65,18 @@ impl Scene {
             .expect("a worker")
     }
 
+    /// Why a drain of `yaml` does not start.
+    async fn refused(&self, yaml: &str) -> String {
+        let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
+        let options = WorkerOptions {
+            drain: true,
+            fresh: false,
+            config,
+        };
+        let started = Worker::start(self.log.clone(), &self.load(yaml), options).await;
+        started.err().expect("it is refused").to_string()
+    }
+
     /// Runs a drain to its end and returns the connectors that failed.
     async fn drain(&self, yaml: &str) -> Vec<String> {
         let worker = self.start(yaml, true).await;
@@ -194,8 +206,10 @@ async fn round_robin_spreads_evenly_and_a_key_stays_in_its_partition() {
     let yaml = "
 topics:
   even: { partitions: 4 }
+  long: { partitions: 4 }
   keyed: { partitions: 4 }
 sources:
+  lots: { type: numbers, topic: long, count: 100000, partition_by: round_robin }
   in: { type: numbers, topic: even, count: 1000, partition_by: round_robin }
   by_key: { type: numbers, topic: keyed, count: 1000, key: 'k{value}' }
 ";
@@ -210,6 +224,13 @@ sources:
             .collect()
     };
     assert_eq!(ends("even"), [250, 250, 250, 250]);
+    let long = ends("long");
+    assert_eq!(long.iter().sum::<u64>(), 100_000);
+    let (least, most) = (long.iter().min(), long.iter().max());
+    assert!(
+        most.expect("four") - least.expect("four") <= 100_000 / 4 / 8,
+        "whole batches leave the partitions about even: {long:?}"
+    );
     let keyed = ends("keyed");
     assert_eq!(keyed.iter().sum::<u64>(), 1000);
     assert_eq!(
@@ -230,6 +251,35 @@ sinks:
 ";
     assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
     scene.world.assert_delivered(500);
+    // What was found is pinned too.
+    let known = scene.log.registrations();
+    let sink = known
+        .iter()
+        .find(|known| known.registration.name == "p.out");
+    assert_eq!(
+        sink.expect("it is registered").registration.topics,
+        ["made-numbers"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_make_topics_only_up_to_a_bound() {
+    let scene = Scene::new();
+    // One partition is left, for the first.
+    let first = "
+topics:
+  large: { partitions: 4095 }
+sources:
+  first: { type: numbers, topic: 'made-{connector}', count: 5 }
+";
+    assert_eq!(scene.drain(first).await, Vec::<String>::new());
+    let both =
+        format!("{first}  more: {{ type: numbers, topic: 'made-{{connector}}', count: 5 }}\n");
+    assert_eq!(scene.drain(&both).await, ["p.more"]);
+    assert!(scene.log.topic("made-more").is_none());
+    // A topic that was declared is written to, bound or not.
+    let declared = both.replace("  large:", "  made-more: {}\n  large:");
+    assert_eq!(scene.drain(&declared).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,15 +287,7 @@ async fn a_new_connector_beside_orphaned_state_is_refused_unless_told() {
     let scene = Scene::new();
     assert_eq!(scene.drain(ONE_TO_ONE).await, Vec::<String>::new());
     let renamed = ONE_TO_ONE.replace("  in:", "  renamed:");
-    let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
-    let options = WorkerOptions {
-        drain: true,
-        fresh: false,
-        config,
-    };
-    let loaded = scene.load(&renamed);
-    let refused = Worker::start(scene.log.clone(), &loaded, options).await;
-    let text = refused.err().expect("it is refused").to_string();
+    let text = scene.refused(&renamed).await;
     assert!(
         text.contains("formerly: p.in") && text.contains("--fresh"),
         "{text}"

@@ -11,7 +11,7 @@ use towpath_pipeline::{Loaded, WorkerConfig};
 use towpath_sdk::{Error, Result};
 use tracing::{info, warn};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, SINK_BYTES};
 use crate::clock::now_ms;
 use crate::commit::log_error;
 use crate::connector::Connector;
@@ -31,6 +31,7 @@ pub struct WorkerOptions {
     pub drain: bool,
     /// Start new connectors afresh beside state that an old one of the same far side has left.
     pub fresh: bool,
+    /// The worker's own settings.
     pub config: WorkerConfig,
 }
 
@@ -39,8 +40,10 @@ pub struct WorkerOptions {
 pub struct Outcome {
     /// Connectors that FAILED, or were stopped before they were done.
     pub failed: Vec<String>,
-    /// Records left out by `on_error: skip`.
+    /// Bad records left out, and not kept.
     pub skipped: u64,
+    /// Bad records kept as dead letters.
+    pub dead_letters: u64,
     /// Why the log ended, if it did.
     pub log_failure: Option<String>,
 }
@@ -90,11 +93,16 @@ impl Worker {
         tokio::task::block_in_place(|| {
             prepare::check(&log, &specs, options.fresh)?;
             prepare::create_topics(&log, loaded, &options.config)?;
+            control::move_pauses(&log, &specs)?;
             prepare::register_all(&log, &specs)
         })?;
-        let tasks = specs.iter().map(|spec| u64::from(spec.tasks)).sum();
+        let sinks = specs
+            .iter()
+            .filter(|spec| matches!(spec.side, Side::Sink(_)));
+        let sink_bytes = sinks.map(|sink| u64::from(sink.tasks) * SINK_BYTES).sum();
+        let limit_bytes = options.config.memory_limit.0.saturating_sub(sink_bytes);
         let worker = Arc::new(Self {
-            budget: Budget::new(options.config.memory_limit.0, tasks),
+            budget: Budget::new(limit_bytes),
             log,
             options,
             started_ms: now_ms(),
@@ -118,10 +126,12 @@ impl Worker {
         Ok(worker)
     }
 
+    /// The log it works on.
     pub fn log(&self) -> &Log {
         &self.log
     }
 
+    /// As it was started.
     pub fn options(&self) -> &WorkerOptions {
         &self.options
     }
@@ -151,6 +161,10 @@ impl Worker {
             skipped: connectors
                 .iter()
                 .map(|connector| connector.stats.skipped())
+                .sum(),
+            dead_letters: connectors
+                .iter()
+                .map(|connector| connector.stats.dead_letters())
                 .sum(),
             log_failure: self.log.failure().map(|error| error.to_string()),
         }
@@ -228,7 +242,6 @@ impl Worker {
             prepare::check(&self.log, &specs, self.options.fresh)?;
             prepare::create_topics(&self.log, loaded, &self.options.config)
         })?;
-        let paused = control::paused(&self.log);
         let wanted: BTreeSet<String> = specs.iter().map(|spec| spec.name.to_string()).collect();
         let mut done = Vec::new();
         for connector in self.all() {
@@ -255,7 +268,11 @@ impl Worker {
             changed.push(spec.clone());
         }
         // Only now nobody writes under a former name any more.
-        tokio::task::block_in_place(|| prepare::register_all(&self.log, &specs))?;
+        tokio::task::block_in_place(|| {
+            control::move_pauses(&self.log, &specs)?;
+            prepare::register_all(&self.log, &specs)
+        })?;
+        let paused = control::paused(&self.log);
         for spec in changed {
             self.start_connector(spec, &paused);
         }

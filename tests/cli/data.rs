@@ -51,6 +51,75 @@ fn topics() {
     });
 }
 
+/// Every file of the data directory, with its content and when it was changed.
+fn data_files(workdir: &Workdir) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
+    let listing = workdir.listing().into_iter();
+    let of_data = listing.filter(|path| path.starts_with("towpath-data"));
+    let file = |path: String| {
+        let changed = std::fs::metadata(workdir.path(&path)).unwrap().modified();
+        let content = std::fs::read(workdir.path(&path)).unwrap_or_default();
+        (path, content, changed.unwrap())
+    };
+    of_data.map(file).collect()
+}
+
+#[test]
+fn looking_changes_nothing() {
+    let workdir = workdir();
+    workdir.drain("copy.yaml", 0);
+    let before = data_files(&workdir);
+    for args in [
+        &["topics"][..],
+        &["topics", "describe", "lines"],
+        &["tail", "lines"],
+        &["offsets", "show"],
+        &["offsets", "show", "copy.out"],
+        &["status"],
+        &["check", "copy.yaml"],
+        &["log", "verify"],
+        &["log", "dump"],
+    ] {
+        workdir.towpath(args).expect_code(0);
+        assert!(data_files(&workdir) == before, "{args:?} changed something");
+    }
+    let status = workdir.json(&["status"]);
+    assert!(status["pid"].is_null() && status["started_ms"].is_null());
+}
+
+/// As while a worker recovers its log: it could tell better, and no socket is there yet.
+#[test]
+fn a_log_that_another_process_holds_is_not_looked_at() {
+    use rustix::fs::{FlockOperation, flock};
+    let workdir = workdir();
+    workdir.drain("copy.yaml", 0);
+    let lock = std::fs::File::open(workdir.path("towpath-data/lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    workdir
+        .towpath(&["status"])
+        .expect_code(3)
+        .expect_stderr(&["towpath-data", "holds it"]);
+    drop(lock);
+    workdir.towpath(&["status"]).expect_code(0);
+}
+
+#[test]
+fn that_all_sources_are_done_is_told() {
+    let workdir = Workdir::new();
+    workdir.write(
+        "made.yaml",
+        "sources:\n  three: { type: generate, count: 3, topic: made }\n\
+         sinks:\n  out: { type: file, topics: made, path: out/made }\n",
+    );
+    let worker = workdir.start(&["made.yaml"]);
+    wait_for("word of the sources' end", || {
+        worker
+            .stderr()
+            .contains("every source has come to its end")
+            .then_some(())
+    });
+    worker.stop();
+}
+
 #[test]
 fn tail_prints_values_and_nothing_else_on_stdout() {
     without_and_with_a_worker(|workdir| {
@@ -292,6 +361,7 @@ fn the_log_is_verified_and_dumped_beside_a_worker_and_without_one() {
         workdir.towpath(&["log", "verify"]).expect_code(0);
         let dump = workdir.towpath(&["log", "dump"]).expect_code(0).stdout;
         assert!(dump.contains("lines-0"), "{dump}");
+        assert!(dump.contains("topic lines is made"), "{dump}");
     });
 }
 

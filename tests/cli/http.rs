@@ -73,6 +73,7 @@ fn a_taken_port_is_an_error_that_names_the_address_and_the_setting() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     listen_on(&workdir, taken.local_addr().unwrap().port());
+    let before = workdir.listing();
     for args in [&["run", "copy.yaml"][..], &["run", "--drain", "copy.yaml"]] {
         let finished = workdir.towpath(args);
         assert_eq!(finished.code, 3, "{args:?}: {}", finished.stderr);
@@ -84,6 +85,7 @@ fn a_taken_port_is_an_error_that_names_the_address_and_the_setting() {
             );
         }
     }
+    assert_eq!(workdir.listing(), before, "it created something");
 }
 
 /// Anyone's first drain must not fail because something else has the default port.

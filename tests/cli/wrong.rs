@@ -21,7 +21,6 @@ sources:
   named:
     type: file
     include: ${env:THE_VARIABLE_NOBODY_SET}
-    topic: lines
 sinks:
   out:
     type: file
@@ -49,12 +48,12 @@ fn eight_mistakes_in_one_document_are_reported_in_one_go() {
         for (place, mistake) in [
             ("wrong.yaml:2:24", "four"),
             ("wrong.yaml:6:5", "did you mean `include`"),
-            ("wrong.yaml:4:", "`include`"),
+            ("wrong.yaml:12:", "`topic`"),
             ("wrong.yaml:8:20", "5 parsecs"),
             ("wrong.yaml:10:11", "did you mean `file`"),
             ("wrong.yaml:14:14", "THE_VARIABLE_NOBODY_SET"),
-            ("wrong.yaml:21:5", "`path`"),
-            ("wrong.yaml:25:11", "not/there"),
+            ("wrong.yaml:20:5", "`path`"),
+            ("wrong.yaml:24:11", "not/there"),
         ] {
             assert!(
                 finished.stderr.contains(place),
@@ -143,7 +142,6 @@ fn a_wrong_worker_configuration_is_refused_in_the_same_way() {
 fn what_comes_later_is_refused_by_name() {
     for (name, line) in [
         ("transforms", "    transforms: [{ type: parse_json }]"),
-        ("dead_letter", "    on_error: dead_letter"),
         ("csv", "    format: csv"),
         ("snappy", "    compression: snappy"),
     ] {
@@ -188,6 +186,43 @@ fn a_source_without_an_end_is_not_drained() {
         &finished,
     );
     assert_eq!(workdir.listing(), before, "it created something");
+}
+
+#[test]
+fn what_cannot_go_together_is_refused() {
+    let workdir = workdir();
+    let before = workdir.listing();
+    workdir
+        .towpath(&["run", "--drain", "--watch", "copy.yaml"])
+        .expect_code(2)
+        .expect_stderr(&["--watch", "--drain"]);
+    workdir.write("empty.yaml", "sources: {}\nsinks: {}\n");
+    workdir
+        .towpath(&["check", "empty.yaml"])
+        .expect_code(2)
+        .expect_stderr(&["no sources, sinks or topics"]);
+    std::fs::remove_file(workdir.path("empty.yaml")).unwrap();
+    assert_eq!(workdir.listing(), before);
+}
+
+#[test]
+fn a_topic_keeps_its_format() {
+    let workdir = workdir();
+    workdir.drain("copy.yaml", 0);
+    let copy = std::fs::read_to_string(workdir.path("copy.yaml")).unwrap();
+    let json = copy.replace("topic: lines }", "topic: lines, format: json }");
+    workdir.write("copy.yaml", json);
+    for args in [
+        &["check", "copy.yaml"][..],
+        &["run", "--drain", "copy.yaml"],
+    ] {
+        workdir.towpath(args).expect_code(2).expect_stderr(&[
+            "copy.yaml:2:",
+            "`lines`",
+            "writes json",
+            "as text",
+        ]);
+    }
 }
 
 #[test]

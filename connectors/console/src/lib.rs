@@ -3,6 +3,8 @@
 //! Neither can be asked for anything twice: what came from stdin and was not yet durable when the
 //! worker was killed is lost, what was printed and not yet committed is printed again.
 
+#![warn(missing_docs)]
+
 mod stdin;
 mod stdout;
 #[cfg(test)]

@@ -5,19 +5,20 @@
 //! the last one stopped: at the first batch that is not known to be durable. What the last one had
 //! read and was not told of is given again, so after a failure of the log it may come twice, but it
 //! is not lost while the worker lives.
+//!
+//! An error does not end the thread, for the input goes on behind it: a bad record that nobody
+//! allows to leave out is told to each task anew, and reading is tried again for each.
 
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use towpath_record::BatchBuilder;
 use towpath_sdk::config::{Format, Node, Problems, Size, choice, options};
 use towpath_sdk::{
-    Decoder, Envelope, Error, ErrorKind, OnError, Origin, Part, Refused, Result, Source,
-    SourceBatch, SourceConfig, SourceContext, async_trait,
+    Decoder, Envelope, Error, ErrorKind, Original, Origin, Part, RECORD_BYTES_MAX, REFUSED_MAX, Refused, Result,
+    Source, SourceBatch, SourceConfig, SourceContext, Stage, Tolerance, async_trait, now_ms,
 };
 
 const BATCH_BYTES: usize = 1 << 20;
@@ -49,6 +50,10 @@ choice! {
 
 pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
     let options = StdinOptions::parse(node, problems)?;
+    if !(1..=RECORD_BYTES_MAX).contains(&options.max_line.0) {
+        problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
+        return None;
+    }
     Some(Arc::new(StdinConfig {
         options,
         feed: Arc::default(),
@@ -58,7 +63,7 @@ pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn Sour
 /// What the thread made, for one task after the other.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    /// Batches, then perhaps an error. It ends where the input ends.
+    /// Batches and errors. It ends where the input ends.
     coming: mpsc::Receiver<Result<SourceBatch>>,
     /// The records of each batch that was read and is not durable: shared bytes, no more of them
     /// than the runtime lets be in flight.
@@ -90,12 +95,9 @@ impl SourceConfig for StdinConfig {
     }
 
     fn source(&self) -> Box<dyn Source> {
-        let open_input = || Box::new(std::io::stdin()) as Box<dyn Read + Send>;
-        Box::new(Stdin::new(
-            self.options.clone(),
-            self.feed.clone(),
-            open_input,
-        ))
+        Box::new(Stdin::new(self.options.clone(), self.feed.clone(), || {
+            Box::new(std::io::stdin())
+        }))
     }
 }
 
@@ -107,14 +109,17 @@ pub(crate) struct Stdin {
     /// How many of the unacknowledged batches this life has read, and how many were acknowledged.
     given: usize,
     acknowledged: u64,
-    open_input: fn() -> Box<dyn Read + Send>,
+    open_input: OpenInput,
 }
+
+/// Gives the input to the one task that begins to read it.
+type OpenInput = Box<dyn Fn() -> Box<dyn Read + Send> + Send>;
 
 impl Stdin {
     pub(crate) fn new(
         options: StdinOptions,
         shared: Arc<Mutex<Option<Feed>>>,
-        open_input: fn() -> Box<dyn Read + Send>,
+        open_input: impl Fn() -> Box<dyn Read + Send> + Send + 'static,
     ) -> Self {
         Self {
             options,
@@ -122,7 +127,7 @@ impl Stdin {
             feed: None,
             given: 0,
             acknowledged: 0,
-            open_input,
+            open_input: Box::new(open_input),
         }
     }
 }
@@ -134,6 +139,7 @@ impl Source for Stdin {
         if feed.is_none() {
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
             let framer = Framer {
+                sender,
                 decoder: (context.new_decoder)(),
                 on_error: context.on_error,
                 origin: Arc::new(Origin {
@@ -147,10 +153,10 @@ impl Source for Stdin {
                 refused: Vec::new(),
                 builder: BatchBuilder::with_capacity(BATCH_BYTES),
             };
-            let open_input = self.open_input;
+            let input = (self.open_input)();
             std::thread::Builder::new()
                 .name("stdin".to_owned())
-                .spawn(move || framer.run(open_input(), &sender))
+                .spawn(move || framer.run(input))
                 .map_err(|error| Error::transient("read", "stdin").because(error))?;
             *feed = Some(Feed {
                 coming: receiver,
@@ -204,8 +210,9 @@ fn again(part: &Part) -> Part {
 
 /// Cuts the input into records.
 struct Framer {
+    sender: mpsc::Sender<Result<SourceBatch>>,
     decoder: Box<dyn Decoder>,
-    on_error: OnError,
+    on_error: Tolerance,
     origin: Arc<Origin>,
     record_bytes_max: usize,
     framing: Framing,
@@ -216,20 +223,16 @@ struct Framer {
     builder: BatchBuilder,
 }
 
+/// Nobody takes batches any more: the configuration is gone.
+struct NobodyListens;
+
 impl Framer {
-    fn run(mut self, mut input: Box<dyn Read + Send>, sender: &mpsc::Sender<Result<SourceBatch>>) {
-        if let Err(error) = self.read_all(&mut *input, sender) {
-            // What came before the error goes first. Nobody listens: nothing to tell.
-            let _ = self.send(sender);
-            let _ = sender.blocking_send(Err(error));
-        }
+    fn run(mut self, mut input: Box<dyn Read + Send>) {
+        // When nobody listens there is nothing to tell.
+        let _ = self.read_all(&mut *input);
     }
 
-    fn read_all(
-        &mut self,
-        input: &mut dyn Read,
-        sender: &mpsc::Sender<Result<SourceBatch>>,
-    ) -> Result<()> {
+    fn read_all(&mut self, input: &mut dyn Read) -> Result<(), NobodyListens> {
         let mut chunk = vec![0; CHUNK_BYTES];
         // The beginning of a record; of one that is too long only what is needed to know that.
         let mut begun = Vec::new();
@@ -238,27 +241,27 @@ impl Framer {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::transient("read", "stdin").because(error)),
+                Err(error) => {
+                    self.fail(Error::transient("read", "stdin").because(error))?;
+                    continue;
+                }
             };
-            self.timestamp_ms = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |now| now.as_millis() as i64);
+            self.timestamp_ms = now_ms();
             self.take(&chunk[..read], &mut begun)?;
             // While the task is busy, batches grow.
             let full = self.builder.size_bytes() >= BATCH_BYTES - CHUNK_BYTES;
-            if (full || sender.capacity() > 0) && !self.send(sender) {
-                return Ok(());
+            if full || self.sender.capacity() > 0 {
+                self.send()?;
             }
         }
         if !begun.is_empty() {
             self.record(&begun)?;
         }
-        self.send(sender);
-        Ok(())
+        self.send()
     }
 
     /// Takes the next bytes; `begun` are those of the unfinished record before them.
-    fn take(&mut self, mut bytes: &[u8], begun: &mut Vec<u8>) -> Result<()> {
+    fn take(&mut self, mut bytes: &[u8], begun: &mut Vec<u8>) -> Result<(), NobodyListens> {
         if self.framing == Framing::Lines {
             while let Some(end) = memchr::memchr(b'\n', bytes) {
                 let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
@@ -285,9 +288,19 @@ impl Framer {
         self.position += (bytes.len() - room) as u64;
     }
 
-    fn record(&mut self, payload: &[u8]) -> Result<()> {
-        let at = self.position;
+    /// Adds a record. It stands in the way for as long as it fails the task.
+    fn record(&mut self, payload: &[u8]) -> Result<(), NobodyListens> {
+        while let Err(error) = self.try_record(payload) {
+            self.fail(error)?;
+        }
+        if self.refused.len() >= REFUSED_MAX {
+            self.send()?;
+        }
         self.position += payload.len() as u64;
+        Ok(())
+    }
+
+    fn try_record(&mut self, payload: &[u8]) -> Result<()> {
         let taken = if payload.len() > self.record_bytes_max {
             Err(Error::record("take", "a record")
                 .because(format!("it is longer than {} bytes", self.record_bytes_max))
@@ -301,18 +314,27 @@ impl Framer {
         };
         match taken {
             Err(error) if error.kind() == ErrorKind::Record => {
-                let place = format!("what begins before byte {at} of stdin");
+                let place = format!("what begins before byte {} of stdin", self.position);
                 let error = Error::record("take", place).because(error);
-                let payload = Bytes::copy_from_slice(payload);
-                self.on_error
-                    .refuse(&mut self.refused, Refused { error, payload })
+                let bad = Refused {
+                    stage: Stage::Decode,
+                    error,
+                    record: Original::undecoded(payload, self.timestamp_ms),
+                };
+                self.on_error.refuse(&mut self.refused, bad)
             }
             taken => taken,
         }
     }
 
-    /// Sends what there is; false when nobody listens any more.
-    fn send(&mut self, sender: &mpsc::Sender<Result<SourceBatch>>) -> bool {
+    /// Tells an error, behind what came before it.
+    fn fail(&mut self, error: Error) -> Result<(), NobodyListens> {
+        self.send()?;
+        self.give(Err(error))
+    }
+
+    /// Sends what there is.
+    fn send(&mut self) -> Result<(), NobodyListens> {
         let part = self.builder.finish().map(|batch| Part {
             origin: self.origin.clone(),
             batch,
@@ -320,15 +342,16 @@ impl Framer {
         });
         let refused = std::mem::take(&mut self.refused);
         if part.is_none() && refused.is_empty() {
-            return true;
+            return Ok(());
         }
-        let parts = part.into_iter().collect();
-        sender
-            .blocking_send(Ok(SourceBatch {
-                parts,
-                state: Vec::new(),
-                refused,
-            }))
-            .is_ok()
+        self.give(Ok(SourceBatch {
+            parts: part.into_iter().collect(),
+            state: Vec::new(),
+            refused,
+        }))
+    }
+
+    fn give(&self, batch: Result<SourceBatch>) -> Result<(), NobodyListens> {
+        self.sender.blocking_send(batch).map_err(|_| NobodyListens)
     }
 }

@@ -2,13 +2,11 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-use bytes::Bytes;
 use towpath_sdk::config::{Fields, Format, Node, Problem, Problems, options};
 use towpath_sdk::{
-    Encoder, Error, ErrorKind, Flushed, OnError, Refused, Result, Sink, SinkBatch, SinkConfig,
-    SinkContext, SinkOffset, async_trait,
+    Encoder, Error, Flushed, Result, Sink, SinkBatch, SinkConfig, SinkContext, SinkProgress,
+    async_trait,
 };
 
 /// The buffer is written when it has so much, and at each flush.
@@ -63,58 +61,33 @@ impl SinkConfig for StdoutConfig {
 pub(crate) struct Stdout {
     /// Locked by one call at a time, off the async threads.
     output: Arc<Mutex<Box<dyn Write + Send>>>,
-    encoder: Option<(Box<dyn Encoder>, OnError)>,
+    /// `None` before `open`.
+    open: Option<(Box<dyn Encoder>, SinkProgress)>,
     buffer: Vec<u8>,
-    progress: Vec<SinkOffset>,
-    refused: Vec<Refused>,
-    /// A bad record ends the task, once what came before it is reported.
-    failure: Option<Error>,
 }
 
 impl Stdout {
     pub(crate) fn new(output: Box<dyn Write + Send>) -> Self {
         Self {
             output: Arc::new(Mutex::new(output)),
-            encoder: None,
+            open: None,
             buffer: Vec::new(),
-            progress: Vec::new(),
-            refused: Vec::new(),
-            failure: None,
         }
     }
 
-    /// Encodes `batch`, and says how far it got.
-    fn encode(&mut self, batch: &SinkBatch) -> Result<u64> {
-        let Some((encoder, on_error)) = &mut self.encoder else {
+    /// Encodes `batch` into the buffer.
+    fn encode(&mut self, batch: &SinkBatch) -> Result<()> {
+        let Some((encoder, progress)) = &mut self.open else {
             return Err(Error::fatal("write to", "stdout, which is not open"));
         };
         for record in batch.records() {
             let record = record?;
-            match encoder.encode(batch, &record, &mut self.buffer) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Record => {
-                    let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
-                    let refused = Refused { error, payload };
-                    if let Err(error) = on_error.refuse(&mut self.refused, refused) {
-                        self.failure = Some(error);
-                        return Ok(u64::try_from(record.offset).unwrap_or(0));
-                    }
-                }
-                Err(error) => return Err(error),
+            if let Err(error) = encoder.encode(batch, &record, &mut self.buffer) {
+                progress.refuse(batch, &record, error)?;
             }
         }
-        Ok(batch.next_offset())
-    }
-
-    fn reached(&mut self, reached: SinkOffset) {
-        let known = self
-            .progress
-            .iter_mut()
-            .find(|known| known.partition == reached.partition && known.topic == reached.topic);
-        match known {
-            Some(known) => *known = reached,
-            None => self.progress.push(reached),
-        }
+        progress.reached(batch, batch.next_offset);
+        Ok(())
     }
 
     /// Prints the buffer.
@@ -146,22 +119,12 @@ impl Stdout {
 #[async_trait]
 impl Sink for Stdout {
     async fn open(&mut self, context: SinkContext) -> Result<()> {
-        self.encoder = Some((context.encoder, context.on_error));
+        self.open = Some((context.encoder, SinkProgress::new(context.on_error)));
         Ok(())
     }
 
     async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()> {
-        for batch in batches {
-            if self.failure.is_some() {
-                return Ok(());
-            }
-            let offset = self.encode(&batch)?;
-            self.reached(SinkOffset {
-                topic: batch.topic,
-                partition: batch.partition,
-                offset,
-            });
-        }
+        batches.iter().try_for_each(|batch| self.encode(batch))?;
         if self.buffer.len() >= BUFFER_BYTES {
             self.print(false).await
         } else {
@@ -169,21 +132,9 @@ impl Sink for Stdout {
         }
     }
 
-    async fn flush(&mut self) -> Result<Flushed> {
-        if self.progress.is_empty()
-            && let Some(failure) = self.failure.take()
-        {
-            return Err(failure);
-        }
+    async fn flush(&mut self, _end: bool) -> Result<Flushed> {
         self.print(true).await?;
-        Ok(Flushed {
-            offsets: std::mem::take(&mut self.progress),
-            state: Vec::new(),
-            refused: std::mem::take(&mut self.refused),
-        })
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.failure.as_ref().map(|_| Instant::now())
+        let progress = self.open.as_mut().map(|(_, progress)| progress);
+        Ok(progress.map_or_else(Flushed::default, |progress| progress.report(Vec::new())))
     }
 }

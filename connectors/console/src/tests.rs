@@ -1,80 +1,24 @@
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use towpath_record::{BatchBuilder, Record};
-use towpath_sdk::config::{Compression, Format, Node, NodeValue, Problems, Size, Span};
+use towpath_record::BatchBuilder;
+use towpath_sdk::config::{Format, Key, Node, NodeValue, Problems, Size, Span};
+use towpath_sdk::testing::{
+    SinkSubject, SourceSubject, check_sink, check_source, sink_context, source_context,
+};
 use towpath_sdk::{
-    Codecs, Compressor, Decoder, Encoder, Envelope, Error, ErrorKind, Health, OnError, Result,
-    Sink, SinkBatch, SinkContext, SinkTopic, Source, SourceContext, State, StateChange,
+    Error, ErrorKind, OnError, Sink, SinkBatch, SinkContext, SinkTopic, Source, SourceContext,
     async_trait,
 };
 
-use crate::stdin::{Framing, Stdin, StdinOptions};
+use crate::stdin::{Feed, Framing, Stdin, StdinOptions};
 use crate::stdout::Stdout;
-
-/// What a runtime is to a connector that asks nothing of it; takes and gives values as they are,
-/// and `bad` as a bad record.
-struct Worker;
-
-#[async_trait]
-impl State for Worker {
-    fn get(&self, _: &[u8]) -> Option<Bytes> {
-        None
-    }
-
-    fn scan(&self, _: &[u8]) -> Vec<(Bytes, Bytes)> {
-        Vec::new()
-    }
-
-    async fn commit(&self, _: Vec<StateChange>) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Codecs for Worker {
-    fn compressor(&self, _: &Compression) -> Result<Option<Box<dyn Compressor>>> {
-        Ok(None)
-    }
-
-    fn decompressor(
-        &self,
-        _: &Compression,
-        input: Box<dyn Read + Send>,
-    ) -> Result<Box<dyn Read + Send>> {
-        Ok(input)
-    }
-}
-
-impl Health for Worker {
-    fn report(&self, _: &str, _: Option<&Error>) {}
-}
-
-impl Decoder for Worker {
-    fn decode(&mut self, payload: &[u8], _: &Envelope<'_>, out: &mut BatchBuilder) -> Result<()> {
-        if payload == b"bad" {
-            return Err(Error::record("read", "it"));
-        }
-        out.push(0, None, Some(payload), &[])
-            .map_err(|error| Error::record("take", "it").because(error))
-    }
-}
-
-impl Encoder for Worker {
-    fn encode(&mut self, _: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
-        if record.value == Some(b"bad") {
-            return Err(Error::record("write", "it"));
-        }
-        out.extend_from_slice(record.value.unwrap_or_default());
-        out.push(b'\n');
-        Ok(())
-    }
-}
 
 /// Lines of all kinds, in pieces that cut them anywhere.
 struct Pieces(&'static [u8], usize);
 
-const INPUT: &[u8] = b"one\n\ntwo\r\nbad\n0123456789\n01234567890\n\xff\0\nlast";
+const INPUT: &[u8] = b"one\n\ntwo\r\n\0poison\n0123456789\n01234567890\n\xff\0\nlast";
 
 impl Read for Pieces {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
@@ -95,16 +39,42 @@ fn options(framing: Framing) -> StdinOptions {
 
 fn context(on_error: OnError) -> SourceContext {
     SourceContext {
-        connector: "p.stdin".into(),
-        task: 0,
-        tasks: 1,
-        drain: false,
-        state: Arc::new(Worker),
-        new_decoder: Arc::new(|| Box::new(Worker)),
-        codecs: Arc::new(Worker),
-        on_error,
-        health: Arc::new(Worker),
+        on_error: on_error.into(),
+        ..source_context(Arc::default(), false)
     }
+}
+
+/// Standard input that holds lines, and the one reader of it.
+#[derive(Default)]
+struct Lines {
+    input: Vec<u8>,
+    shared: Arc<tokio::sync::Mutex<Option<Feed>>>,
+}
+
+#[async_trait]
+impl SourceSubject for Lines {
+    fn source(&self) -> Box<dyn Source> {
+        let options = StdinOptions {
+            max_line: Size(100),
+            ..options(Framing::Lines)
+        };
+        let input = self.input.clone();
+        let open_input = move || Box::new(Cursor::new(input.clone())) as Box<dyn Read + Send>;
+        Box::new(Stdin::new(options, self.shared.clone(), open_input))
+    }
+
+    async fn produce(&mut self, values: &[Vec<u8>]) {
+        self.input = [values.join(&b'\n'), b"\n".to_vec()].concat();
+    }
+
+    fn can_be_read_again(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn stdin_passes_the_kit() {
+    check_source(Lines::default).await;
 }
 
 /// Reads all of stdin: records, refused payloads, and the error at the end.
@@ -124,7 +94,8 @@ async fn read(
                 for record in batch.parts.iter().flat_map(|part| part.batch.records()) {
                     records.push(record.unwrap().value.unwrap().to_vec());
                 }
-                refused.extend(batch.refused.into_iter().map(|refused| refused.payload));
+                let payloads = batch.refused.into_iter().filter_map(|refused| refused.record.value);
+                refused.extend(payloads);
             }
         }
     }
@@ -139,8 +110,8 @@ async fn lines_are_cut_anywhere_and_come_whole() {
         let (records, refused, error) = read(options(Framing::Lines), OnError::Skip, input).await;
         let expected: [&[u8]; 6] = [b"one", b"", b"two\r", b"0123456789", b"\xff\0", b"last"];
         assert_eq!(records, expected);
-        assert_eq!(refused.len(), 2, "`bad` and the one of 11 bytes");
-        assert_eq!(&refused[0][..], b"bad");
+        assert_eq!(refused.len(), 2, "the bad one and the one of 11 bytes");
+        assert_eq!(&refused[0][..], b"\0poison");
         assert!(error.is_none());
 
         let (records, _, error) = read(options(Framing::Lines), OnError::Fail, input).await;
@@ -239,13 +210,57 @@ async fn what_was_read_and_not_durable_comes_again_in_the_next_life() {
     assert_eq!(next_letters(&mut last).await, None, "all is durable");
 }
 
+/// An input that cannot be read at first.
+struct Broken(bool);
+
+impl Read for Broken {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if std::mem::take(&mut self.0) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Letters(b'd' + u8::from(out[0] == b'd')).read(out)
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_cannot_be_read_is_tried_again_by_the_next_life() {
+    let shared = Arc::default();
+    let life = || {
+        let options = StdinOptions {
+            max_line: Size(LETTERS as u64),
+            ..options(Framing::Lines)
+        };
+        Stdin::new(options, Arc::clone(&shared), || Box::new(Broken(true)))
+    };
+    let mut first = life();
+    first.open(context(OnError::Fail)).await.unwrap();
+    let error = first.read().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
+    drop(first);
+    let mut second = life();
+    second.open(context(OnError::Fail)).await.unwrap();
+    assert_eq!(next_letters(&mut second).await.as_deref(), Some("d"));
+    assert_eq!(next_letters(&mut second).await, None);
+}
+
 #[test]
 fn stdin_has_an_end_and_one_reader() {
     let source = crate::connector_types()[0].source.clone().unwrap();
-    let node = Node::new(Span::NONE, NodeValue::Map(Vec::new()));
-    let config = (source.parse)(&node, &mut Problems::new()).unwrap();
+    let parse = |options: Vec<(Key, Node)>| {
+        let node = Node::new(Span::NONE, NodeValue::Map(options));
+        (source.parse)(&node, &mut Problems::new())
+    };
+    let config = parse(Vec::new()).unwrap();
     assert!(config.has_end() && config.tasks_max() == 1);
     assert_eq!(config.far_side(), "stdin");
+    for (size, sound) in [("0B", false), ("1B", true), ("1GiB", true), ("2GiB", false)] {
+        let key = Key {
+            name: "max_line".to_owned(),
+            span: Span::NONE,
+        };
+        let config = parse(vec![(key, Node::new(Span::NONE, size))]);
+        assert_eq!(config.is_some(), sound, "{size}");
+    }
 }
 
 /// Where a test reads what was printed; a broken pipe once it is full.
@@ -270,21 +285,33 @@ impl Write for Printed {
     }
 }
 
+#[async_trait]
+impl SinkSubject for Printed {
+    fn sink(&self) -> Box<dyn Sink> {
+        Box::new(Stdout::new(Box::new(self.clone())))
+    }
+
+    fn at_least_once(&self) -> bool {
+        true
+    }
+
+    async fn arrived(&mut self) -> Vec<Vec<u8>> {
+        let printed = self.0.lock().unwrap();
+        let lines = printed.split_inclusive(|byte| *byte == b'\n');
+        lines.map(|line| line[..line.len() - 1].to_vec()).collect()
+    }
+}
+
+#[tokio::test]
+async fn stdout_passes_the_kit() {
+    check_sink(Printed::default).await;
+}
+
 async fn stdout(printed: &Printed, on_error: OnError) -> Stdout {
     let mut stdout = Stdout::new(Box::new(printed.clone()));
     let context = SinkContext {
-        connector: "p.stdout".into(),
-        task: 0,
-        tasks: 1,
-        log_id: "log".into(),
-        generation: 0,
-        partitions: Vec::new(),
-        state: Arc::new(Worker),
-        encoder: Box::new(Worker),
-        value_at: |_, _| Ok(None),
-        codecs: Arc::new(Worker),
-        on_error,
-        health: Arc::new(Worker),
+        on_error: on_error.into(),
+        ..sink_context(Arc::default())
     };
     stdout.open(context).await.unwrap();
     stdout
@@ -300,12 +327,7 @@ fn batch(values: &[&str], from_offset: u64) -> SinkBatch {
         id: "1".into(),
         format: Format::Text,
     };
-    SinkBatch {
-        topic: topic.into(),
-        partition: 0,
-        from_offset,
-        batches: vec![builder.finish().unwrap()],
-    }
+    SinkBatch::new(topic.into(), 0, from_offset, vec![builder.finish().unwrap()])
 }
 
 #[tokio::test]
@@ -313,11 +335,11 @@ async fn records_are_printed_from_the_offset_on() {
     let printed = Printed::default();
     let mut stdout = stdout(&printed, OnError::Skip).await;
     stdout
-        .write(vec![batch(&["a", "b", "bad", "c"], 1)])
+        .write(vec![batch(&["a", "b", "\0poison", "c"], 1)])
         .await
         .unwrap();
     assert!(printed.0.lock().unwrap().is_empty(), "buffered");
-    let flushed = stdout.flush().await.unwrap();
+    let flushed = stdout.flush(false).await.unwrap();
     assert_eq!(*printed.0.lock().unwrap(), b"b\nc\n");
     assert_eq!((flushed.offsets[0].offset, flushed.refused.len()), (4, 1));
     let large = "x".repeat(300 << 10);
@@ -332,14 +354,10 @@ async fn records_are_printed_from_the_offset_on() {
 async fn a_bad_record_ends_the_task_behind_what_came_before() {
     let printed = Printed::default();
     let mut stdout = stdout(&printed, OnError::Fail).await;
-    stdout
-        .write(vec![batch(&["a", "bad", "c"], 0)])
-        .await
-        .unwrap();
-    assert!(stdout.deadline().is_some());
-    assert_eq!(stdout.flush().await.unwrap().offsets[0].offset, 1);
+    let written = stdout.write(vec![batch(&["a", "\0poison", "c"], 0)]).await;
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::Record);
+    assert_eq!(stdout.flush(false).await.unwrap().offsets[0].offset, 1);
     assert_eq!(*printed.0.lock().unwrap(), b"a\n");
-    assert_eq!(stdout.flush().await.unwrap_err().kind(), ErrorKind::Record);
 }
 
 #[tokio::test]
@@ -347,7 +365,7 @@ async fn a_reader_that_has_gone_is_said_so() {
     let printed = Printed(Arc::default(), Some(1));
     let mut stdout = stdout(&printed, OnError::Fail).await;
     stdout.write(vec![batch(&["a", "b"], 0)]).await.unwrap();
-    let error = stdout.flush().await.unwrap_err();
+    let error = stdout.flush(false).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("its reader has gone"), "{error}");
 }

@@ -13,7 +13,7 @@ use towpath_sdk::{OnError, Sink, SinkBatch, SinkContext, SinkTopic};
 
 /// Commits what was flushed.
 async fn flush(sink: &mut dyn Sink, state: &FakeState) -> towpath_sdk::Result<()> {
-    state.apply(&sink.flush().await?.state);
+    state.apply(&sink.flush(false).await?.state);
     Ok(())
 }
 
@@ -71,7 +71,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         encoder: Box::new(TextEncoder),
         value_at: |_, _| Ok(None),
         codecs: Arc::new(NoCodecs),
-        on_error: OnError::Fail,
+        on_error: OnError::Fail.into(),
         health: Arc::new(FakeHealth::default()),
     };
     let batch = batch(0)?;
@@ -81,12 +81,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         sink.open(context).await?;
         let begun = Instant::now();
         for mib in 1..=total_mib {
-            let batch = SinkBatch {
-                topic: topic.clone(),
-                partition: 0,
-                from_offset: 0,
-                batches: vec![batch.clone()],
-            };
+            let batch = SinkBatch::new(topic.clone(), 0, 0, vec![batch.clone()]);
             sink.write(vec![batch]).await?;
             if mib % 64 == 0 {
                 flush(&mut *sink, &state).await?;

@@ -7,13 +7,10 @@ use towpath_sdk::config::{
     Duration, Format, Kind, Node, NodeValue, OneOrMany, OptionType, OptionsSpec, Pattern, Problem,
     Problems, Size, Start, choice, options,
 };
-use towpath_sdk::{Source, SourceConfig};
+use towpath_sdk::{RECORD_BYTES_MAX, Source, SourceConfig};
 
 use crate::source::FileSource;
 use crate::source::finder::Glob;
-
-/// A record has to fit in memory, and in a batch.
-const MAX_LINE_BYTES: u64 = 1 << 30;
 
 options! {
     /// Reads files and follows them through rotation.
@@ -206,8 +203,12 @@ impl FileSourceConfig {
             let message = "`multiline` joins lines, but `framing: whole` has none";
             problems.add(node.span_of("multiline"), message);
         }
-        if !(1..=MAX_LINE_BYTES).contains(&options.max_line.0) {
+        if !(1..=RECORD_BYTES_MAX).contains(&options.max_line.0) {
             problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
+        }
+        let headers = &options.headers;
+        if (1..headers.len()).any(|at| headers[..at].contains(&headers[at])) {
+            problems.add(node.span_of("headers"), "a header stands twice");
         }
         if options.poll_interval.0.is_zero() {
             problems.add(

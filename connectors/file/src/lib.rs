@@ -1,6 +1,8 @@
 //! Connector for files: a source that follows files through rotation, and a sink that writes each
 //! record exactly once. `README.md` says what both promise.
 
+#![warn(missing_docs)]
+
 mod config;
 mod sink;
 mod source;

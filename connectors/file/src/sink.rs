@@ -61,7 +61,7 @@ mod tests;
 mod writer;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use towpath_sdk::{Error, Flushed, Result, Sink, SinkBatch, SinkContext};
@@ -121,7 +121,7 @@ impl Sink for FileSink {
         .await
     }
 
-    async fn flush(&mut self) -> Result<Flushed> {
+    async fn flush(&mut self, _end: bool) -> Result<Flushed> {
         self.work(Writer::flush).await
     }
 
@@ -139,11 +139,4 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| {
             Err(Error::fatal("finish", "a step of the file sink").because(error))
         })
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
 }

@@ -17,12 +17,12 @@
 //! were opened.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc;
 use towpath_sdk::{
-    Error, Result, Source, SourceBatch, SourceContext, State, StateChange, async_trait,
+    Error, Result, Source, SourceBatch, SourceContext, State, StateChange, async_trait, now_ms,
 };
 
 use crate::config::FileSourceOptions;
@@ -299,13 +299,6 @@ impl Task {
             .as_ref()
             .is_some_and(|sender| sender.blocking_send(batch).is_ok())
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// How long it is until `at_ms`.

@@ -3,6 +3,8 @@
 //! Record N is a function of the options and N alone. The next number is state, committed with the
 //! records, so each number comes exactly once over any restarts.
 
+#![warn(missing_docs)]
+
 mod config;
 mod source;
 #[cfg(test)]

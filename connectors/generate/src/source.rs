@@ -4,11 +4,12 @@
 //! I makes I, I+T, I+2T ...; so another T would make numbers twice or never, and is refused.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use towpath_record::BatchBuilder;
 use towpath_sdk::{
     Error, Origin, Part, Result, Source, SourceBatch, SourceContext, StateChange, async_trait,
+    now_ms,
 };
 
 use crate::config::GenerateOptions;
@@ -112,9 +113,7 @@ impl Source for Generate {
 impl Task {
     /// At most `due` records below number `end`, and about 1 MiB.
     fn batch(&mut self, due: u64, end: u64) -> Result<SourceBatch> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
+        let now_ms = now_ms();
         let mut made = 0;
         while made < due && self.next < end {
             self.values.put(self.next, &mut self.value);
@@ -123,7 +122,7 @@ impl Task {
                 break;
             }
             self.builder
-                .push(now as i64, None, Some(&self.value), &[])
+                .push(now_ms, None, Some(&self.value), &[])
                 .map_err(|error| Error::fatal("make", "a record").because(error))?;
             made += 1;
             self.next = self.next.saturating_add(u64::from(self.tasks));

@@ -1,96 +1,95 @@
-use std::collections::BTreeMap;
-use std::io::Read;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use towpath_sdk::config::{Compression, Key, Node, NodeValue, Problems, Span};
-use towpath_sdk::{
-    Codecs, Compressor, Error, ErrorKind, Health, OnError, Result, Source, SourceBatch,
-    SourceContext, State, StateChange, async_trait,
-};
+use towpath_sdk::config::{Format, Key, Node, NodeValue, Problems, Span};
+use towpath_sdk::testing::{FakeState, SourceSubject, check_source, source_context};
+use towpath_sdk::{ErrorKind, Result, Source, SourceBatch, SourceContext, async_trait};
 
-/// State that holds what was committed; the other roles a source is given and does not need.
-#[derive(Default)]
-struct Worker(Mutex<BTreeMap<Bytes, Bytes>>);
+use crate::value::Values;
+
+/// A source of as many records as are due.
+struct Numbers {
+    count: usize,
+    /// Records a second.
+    rate: Option<u64>,
+    /// What they hold.
+    values: Values,
+}
 
 #[async_trait]
-impl State for Worker {
-    fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.0.lock().unwrap().get(key).cloned()
-    }
-
-    fn scan(&self, _: &[u8]) -> Vec<(Bytes, Bytes)> {
-        self.0.lock().unwrap().clone().into_iter().collect()
-    }
-
-    async fn commit(&self, changes: Vec<StateChange>) -> Result<()> {
-        let changes = changes
+impl SourceSubject for Numbers {
+    fn source(&self) -> Box<dyn Source> {
+        let rate = self.rate.map(|rate| ("rate", rate.to_string()));
+        let options: Vec<_> = [("count", self.count.to_string())]
             .into_iter()
-            .map(|change| (change.key, change.value.unwrap()));
-        self.0.lock().unwrap().extend(changes);
-        Ok(())
+            .chain(rate)
+            .collect();
+        let options: Vec<_> = options
+            .iter()
+            .map(|(name, text)| (*name, &**text))
+            .collect();
+        source(&options)
+    }
+
+    async fn produce(&mut self, values: &[Vec<u8>]) {
+        self.count += values.len();
+    }
+
+    fn value(&self, number: usize) -> Vec<u8> {
+        let mut value = Vec::new();
+        self.values.put(number as u64, &mut value);
+        value
+    }
+
+    fn has_bad_records(&self) -> bool {
+        false
     }
 }
 
-impl Codecs for Worker {
-    fn compressor(&self, _: &Compression) -> Result<Option<Box<dyn Compressor>>> {
-        Ok(None)
-    }
-
-    fn decompressor(
-        &self,
-        _: &Compression,
-        input: Box<dyn Read + Send>,
-    ) -> Result<Box<dyn Read + Send>> {
-        Ok(input)
+#[tokio::test]
+async fn it_passes_the_kit() {
+    for rate in [None, Some(100_000_000)] {
+        let numbers = || Numbers {
+            count: 0,
+            rate,
+            values: Values::new(Format::Text, 100, 0),
+        };
+        check_source(numbers).await;
     }
 }
 
-impl Health for Worker {
-    fn report(&self, _: &str, _: Option<&Error>) {}
-}
-
-async fn open(
-    worker: &Arc<Worker>,
-    options: &[(&str, &str)],
-    task: u32,
-    tasks: u32,
-) -> Result<Box<dyn Source>> {
+fn source(options: &[(&str, &str)]) -> Box<dyn Source> {
     let entry = |(name, text): &(&str, &str)| {
         let value = match text.parse::<u64>() {
             Ok(_) => NodeValue::Number((*text).to_owned()),
             Err(_) => NodeValue::String((*text).to_owned()),
         };
-        (
-            Key {
-                name: (*name).to_owned(),
-                span: Span::NONE,
-            },
-            Node::new(Span::NONE, value),
-        )
+        let key = Key {
+            name: (*name).to_owned(),
+            span: Span::NONE,
+        };
+        (key, Node::new(Span::NONE, value))
     };
-    let node = Node::new(
-        Span::NONE,
-        NodeValue::Map(options.iter().map(entry).collect()),
-    );
+    let entries = options.iter().map(entry).collect();
+    let node = Node::new(Span::NONE, NodeValue::Map(entries));
     let connector = crate::connector_type().source.unwrap();
     let config = (connector.parse)(&node, &mut Problems::new()).unwrap();
-    assert_eq!(
-        config.has_end(),
-        options.iter().any(|(name, _)| *name == "count")
-    );
-    let mut source = config.source();
+    let counted = options.iter().any(|(name, _)| *name == "count");
+    assert_eq!(config.has_end(), counted);
+    config.source()
+}
+
+async fn open(
+    state: &Arc<FakeState>,
+    options: &[(&str, &str)],
+    task: u32,
+    tasks: u32,
+) -> Result<Box<dyn Source>> {
+    let mut source = source(options);
     let context = SourceContext {
-        connector: "p.generate".into(),
         task,
         tasks,
-        drain: false,
-        state: worker.clone(),
-        new_decoder: Arc::new(|| unreachable!("values are made, not decoded")),
-        codecs: worker.clone(),
-        on_error: OnError::Fail,
-        health: worker.clone(),
+        ..source_context(state.clone(), false)
     };
     source.open(context).await.map(|()| source)
 }
@@ -105,12 +104,12 @@ fn values(batch: &SourceBatch) -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn each_number_comes_once_over_restarts() {
     let options = [("count", "70000"), ("size", "100B"), ("seed", "7")];
-    let worker = Arc::new(Worker::default());
+    let state = Arc::default();
     let mut found = Vec::new();
     for round in 0.. {
         let mut ended = 0;
         for task in 0..3 {
-            let mut source = open(&worker, &options, task, 3).await.unwrap();
+            let mut source = open(&state, &options, task, 3).await.unwrap();
             let Some(batch) = source.read().await.unwrap() else {
                 ended += 1;
                 continue;
@@ -119,7 +118,7 @@ async fn each_number_comes_once_over_restarts() {
             // Every other batch is lost before it is committed.
             if round % 2 == 0 {
                 found.extend(values(&batch));
-                worker.commit(batch.state).await.unwrap();
+                state.apply(&batch.state);
             }
         }
         if ended == 3 {
@@ -133,7 +132,7 @@ async fn each_number_comes_once_over_restarts() {
     found.sort_by_key(|value| number(value));
     assert!(found.iter().map(|value| number(value)).eq(0..70000));
     assert!(found.iter().all(|value| value.len() == 100));
-    let error = open(&worker, &options, 0, 2).await.err().unwrap();
+    let error = open(&state, &options, 0, 2).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("set `tasks: 3`"), "{error}");
 }

@@ -42,6 +42,7 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// The outcome of whatever a connector does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -57,18 +58,22 @@ impl Error {
         }
     }
 
+    /// [`ErrorKind::Transient`].
     pub fn transient(doing: impl Into<String>, with: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Transient, doing, with)
     }
 
+    /// [`ErrorKind::Record`].
     pub fn record(doing: impl Into<String>, with: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Record, doing, with)
     }
 
+    /// [`ErrorKind::Configuration`].
     pub fn configuration(doing: impl Into<String>, with: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Configuration, doing, with)
     }
 
+    /// [`ErrorKind::Fatal`].
     pub fn fatal(doing: impl Into<String>, with: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Fatal, doing, with)
     }
@@ -87,6 +92,7 @@ impl Error {
         self
     }
 
+    /// What the runtime does with it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

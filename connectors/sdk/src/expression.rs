@@ -1,13 +1,24 @@
 //! Expressions: what `when`, `filter` and `set` evaluate.
 
-use towpath_record::Record;
+use std::fmt::Debug;
 
-use crate::{Result, Value};
+use crate::json::NodeId;
+use crate::{Result, WorkingBatch};
 
-/// A compiled expression over one record. Shared between tasks; evaluation changes nothing and
-/// takes a bounded number of steps.
-pub trait Expression: Send + Sync {
-    /// The value for `record` of `topic` and `partition`; a record error when the record does not
-    /// have what the expression asks for.
-    fn evaluate(&self, topic: &str, partition: u32, record: &Record<'_>) -> Result<Value>;
+/// A compiled expression over one record. Shared between tasks; evaluation takes a bounded number
+/// of steps, and changes nothing of the record.
+pub trait Expression: Debug + Send + Sync {
+    /// Whether it holds for a row of `batch`.
+    ///
+    /// # Errors
+    /// A record error when the record does not have what the expression asks for, or when what
+    /// comes out is no boolean.
+    fn test(&self, batch: &mut WorkingBatch, row: usize) -> Result<bool>;
+
+    /// Its value for a row of `batch`, as a node that is in no tree; bytes are a string in base64,
+    /// times are ISO 8601.
+    ///
+    /// # Errors
+    /// A record error when the record does not have what the expression asks for.
+    fn value(&self, batch: &mut WorkingBatch, row: usize) -> Result<NodeId>;
 }

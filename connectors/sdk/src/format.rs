@@ -30,6 +30,7 @@ pub struct Envelope<'a> {
     pub timestamp_ms: i64,
     /// The source's own key, if it has one.
     pub key: Option<&'a [u8]>,
+    /// In their order.
     pub headers: &'a [Header<'a>],
 }
 

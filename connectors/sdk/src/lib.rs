@@ -7,15 +7,22 @@
 //!
 //! Start reading at [`Source`] or [`Sink`]; `README.md` shows how the pieces meet.
 
+#![warn(missing_docs)]
+
+mod clock;
 pub mod config;
 mod error;
 mod expression;
 mod format;
+pub mod json;
 mod path;
+mod refused;
 mod registry;
 mod schema;
 mod secret;
+#[allow(missing_docs)]
 mod sink;
+mod sink_progress;
 mod source;
 mod state;
 mod template;
@@ -23,9 +30,11 @@ mod template;
 pub mod testing;
 mod transform;
 mod value;
+mod working;
 
 pub use async_trait::async_trait;
 
+pub use clock::now_ms;
 pub use error::{Error, ErrorKind, Result, printable};
 pub use expression::Expression;
 pub use format::{Codecs, Compressor, Decoder, Encoder, Envelope, NewDecoder};
@@ -34,8 +43,15 @@ pub use registry::{ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, 
 pub use schema::{Field, FieldType, Schema};
 pub use secret::{hide_secrets, keep_secret};
 pub use sink::{Flushed, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkTopic};
-pub use source::{Origin, Part, Source, SourceBatch, SourceContext};
-pub use state::{Health, OnError, Refused, State, StateChange};
+pub use sink_progress::SinkProgress;
+pub use source::{Origin, Part, RECORD_BYTES_MAX, Source, SourceBatch, SourceContext};
+pub use refused::{
+    Limits, OnError, Original, Place, REFUSED_MAX, RATE_RECORDS_MIN, Refused, Stage, Tolerance,
+};
+pub use state::{Health, State, StateChange};
 pub use template::*;
-pub use transform::{Edited, Transform, TransformContext, WorkingBatch};
+pub use transform::{
+    Transform, TransformConfig, TransformContext, TransformExample, TransformType,
+};
 pub use value::Value;
+pub use working::{Cell, Outgoing, RefusedRow, Side, WorkingBatch, in_topic_name};

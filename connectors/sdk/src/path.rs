@@ -27,6 +27,7 @@ pub enum Step {
 pub struct PathError {
     /// The byte where it stops being one.
     pub at: usize,
+    /// What is wrong.
     pub message: String,
 }
 
@@ -52,8 +53,16 @@ impl Path {
         }
     }
 
+    /// From the value inwards.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The first `steps` steps, of which there is at least one.
+    pub fn prefix(&self, steps: usize) -> Self {
+        Self {
+            steps: self.steps[..steps.clamp(1, self.steps.len())].to_vec(),
+        }
     }
 
     /// What stands there in `value`; `None` when nothing does.

@@ -1,10 +1,10 @@
-//! Which connectors there are. The registry is a value handed around; nothing registers itself.
+//! Which connectors and transforms there are. The registry is a value handed around; nothing registers itself.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::config::{Fields, Format, Node, OptionsSpec, Problems};
-use crate::{Sink, Source};
+use crate::{Sink, Source, TransformType};
 
 /// A connector type: what stands behind a `type:` word.
 #[derive(Debug, Clone)]
@@ -13,7 +13,9 @@ pub struct ConnectorType {
     pub name: &'static str,
     /// One sentence.
     pub summary: &'static str,
+    /// When it can be a source.
     pub source: Option<SourceType>,
+    /// When it can be a sink.
     pub sink: Option<SinkType>,
 }
 
@@ -81,15 +83,20 @@ pub trait SinkConfig: Debug + Send + Sync {
     fn sink(&self) -> Box<dyn Sink>;
 }
 
-/// The connector types of this build.
+/// The connector and transform types of this build.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     types: Vec<ConnectorType>,
+    transforms: Vec<TransformType>,
 }
 
 impl Registry {
+    /// A registry of `types`, whose names differ.
     pub fn new(types: Vec<ConnectorType>) -> Self {
-        Self { types }
+        Self {
+            types,
+            transforms: Vec::new(),
+        }
     }
 
     /// In the order in which they were registered.
@@ -97,7 +104,25 @@ impl Registry {
         &self.types
     }
 
+    /// The connector type called `name`.
     pub fn get(&self, name: &str) -> Option<&ConnectorType> {
         self.types.iter().find(|connector| connector.name == name)
+    }
+
+    /// With these transform types.
+    #[must_use]
+    pub fn with_transforms(mut self, transforms: Vec<TransformType>) -> Self {
+        self.transforms = transforms;
+        self
+    }
+
+    /// In the order in which they were registered.
+    pub fn transforms(&self) -> &[TransformType] {
+        &self.transforms
+    }
+
+    /// The transform type `name`.
+    pub fn transform(&self, name: &str) -> Option<&TransformType> {
+        self.transforms.iter().find(|known| known.name == name)
     }
 }

@@ -5,13 +5,16 @@
 pub struct Schema {
     /// What is described: a table, a record name.
     pub name: String,
+    /// In their order.
     pub fields: Vec<Field>,
 }
 
 /// One field of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
+    /// As in the object.
     pub name: String,
+    /// Of its values.
     pub field_type: FieldType,
     /// Whether null is allowed.
     pub nullable: bool,
@@ -19,7 +22,8 @@ pub struct Field {
     pub key: bool,
 }
 
-/// The type of a field; the counterparts of [`crate::Value`].
+/// The type of a field; the counterparts of [`crate::Value`], where each is explained.
+#[expect(missing_docs, reason = "the names of SQL types, and of `Value`")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldType {
     Boolean,

@@ -7,7 +7,7 @@ use towpath_record::{Batch, Record};
 
 use crate::config::Format;
 use crate::{
-    Codecs, Encoder, Error, Health, OnError, Refused, Result, State, StateChange, ValueAt,
+    Codecs, Encoder, Error, Health, Refused, Result, State, StateChange, Tolerance, ValueAt,
     async_trait,
 };
 
@@ -31,12 +31,20 @@ pub trait Sink: Send {
 
     /// Takes records: of each partition at most once, continuing where its last ones ended; about
     /// 2 MiB in all, or a single larger batch. May buffer, within bounds of its own.
+    ///
+    /// # Errors
+    /// A record error means that all records before the bad one are accepted, and that `on_error`
+    /// forbids to leave it out: the runtime flushes once more, then ends the task with the error.
+    /// After any other error nothing more is flushed.
     async fn write(&mut self, batches: Vec<SinkBatch>) -> Result<()>;
 
     /// Makes durable what can be, and reports up to where. Called when no more records wait, when
     /// enough were written (so that memory and the far side's lag stay bounded), when `deadline`
     /// has passed, and before `close` in an orderly stop.
-    async fn flush(&mut self) -> Result<Flushed>;
+    ///
+    /// `end` is true once, in a drain, when no record will follow: what the sink holds back until
+    /// more come, such as an object that is not full, is to be finished now.
+    async fn flush(&mut self, end: bool) -> Result<Flushed>;
 
     /// When `flush` wants to be called although nothing may have been written: a file or object
     /// is due to be closed by the clock. Asked after each call.
@@ -70,7 +78,7 @@ pub struct SinkContext {
     /// For templates that look into a record's value.
     pub value_at: ValueAt,
     pub codecs: Arc<dyn Codecs>,
-    pub on_error: OnError,
+    pub on_error: Tolerance,
     /// Where to say that one place has a problem while the others go on.
     pub health: Arc<dyn Health>,
 }
@@ -102,10 +110,31 @@ pub struct SinkBatch {
     /// Records below this offset were delivered before: a batch is read whole, and may begin
     /// earlier than the committed offset.
     pub from_offset: u64,
+    /// The offset behind the last record, those counted that transforms left out: what is done when
+    /// all are delivered.
+    pub next_offset: u64,
     pub batches: Vec<Batch>,
 }
 
 impl SinkBatch {
+    /// `batches` as they stand in the log.
+    pub fn new(
+        topic: Arc<SinkTopic>,
+        partition: u32,
+        from_offset: u64,
+        batches: Vec<Batch>,
+    ) -> Self {
+        let next = batches.last().map(|batch| batch.header().next_offset());
+        let next = next.and_then(|next| u64::try_from(next).ok()).unwrap_or(0);
+        Self {
+            topic,
+            partition,
+            from_offset,
+            next_offset: next.max(from_offset),
+            batches,
+        }
+    }
+
     /// The records to deliver, in order.
     ///
     /// # Errors
@@ -123,16 +152,6 @@ impl SinkBatch {
             .filter(move |record| !matches!(record, Ok(record) if record.offset < from_offset))
     }
 
-    /// The offset behind the last record: what is done when all are delivered.
-    pub fn next_offset(&self) -> u64 {
-        let next = self
-            .batches
-            .last()
-            .map(|batch| batch.header().next_offset());
-        next.and_then(|next| u64::try_from(next).ok())
-            .unwrap_or(0)
-            .max(self.from_offset)
-    }
 }
 
 /// What `flush` made durable.
@@ -140,7 +159,9 @@ impl SinkBatch {
 pub struct Flushed {
     pub offsets: Vec<SinkOffset>,
     pub state: Vec<StateChange>,
-    /// Records left out since the last flush, as [`OnError::refuse`] allowed.
+    /// Records left out since the last flush, as [`Tolerance::refuse`] allowed, each with its
+    /// place. One is committed (counted, and kept as a dead letter) with the first offset reported
+    /// beyond it; what is not by then is refused again by the next instance.
     pub refused: Vec<Refused>,
 }
 
@@ -150,4 +171,11 @@ pub struct SinkOffset {
     pub topic: Arc<SinkTopic>,
     pub partition: u32,
     pub offset: u64,
+}
+
+impl SinkOffset {
+    /// Whether this is about partition `partition` of `topic`.
+    pub fn is_of(&self, topic: &str, partition: u32) -> bool {
+        self.partition == partition && self.topic.name == topic
+    }
 }

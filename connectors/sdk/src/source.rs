@@ -6,8 +6,12 @@ use bytes::Bytes;
 use towpath_record::Batch;
 
 use crate::{
-    Codecs, Health, NewDecoder, OnError, Refused, Result, State, StateChange, async_trait,
+    Codecs, Health, NewDecoder, Refused, Result, State, StateChange, Tolerance, async_trait,
 };
+
+/// The longest record a source may be asked to take: it has to fit in memory, and in a batch.
+/// What a worker takes (`max_record`) is less, as a rule.
+pub const RECORD_BYTES_MAX: u64 = 1 << 30;
 
 /// One task of a source.
 ///
@@ -24,6 +28,9 @@ use crate::{
 pub trait Source: Send {
     /// Connects and finds the position in `context.state`. With `context.drain` it also fixes the
     /// end of what is there now.
+    ///
+    /// A stop cuts it off: the future is dropped, and `close` called. Whatever was begun by then
+    /// must end by itself, and what it does to the far side must be right to do again.
     async fn open(&mut self, context: SourceContext) -> Result<()>;
 
     /// The next batch, as soon as there is anything, of about 1 MiB at most (a single larger
@@ -54,6 +61,7 @@ pub struct SourceContext {
     pub connector: Arc<str>,
     /// This task, from 0, and how many there are: each takes its share of the places to read.
     pub task: u32,
+    /// Its number of tasks.
     pub tasks: u32,
     /// Read to the end that is there now, then return `None`.
     pub drain: bool,
@@ -61,8 +69,10 @@ pub struct SourceContext {
     pub state: Arc<dyn State>,
     /// Makes a decoder for each place that is read; decoders may carry what they have seen.
     pub new_decoder: NewDecoder,
+    /// For compressed input.
     pub codecs: Arc<dyn Codecs>,
-    pub on_error: OnError,
+    /// What is done with bad records.
+    pub on_error: Tolerance,
     /// Where to say that one place has a problem while the others go on.
     pub health: Arc<dyn Health>,
 }
@@ -75,16 +85,18 @@ pub struct SourceBatch {
     pub parts: Vec<Part>,
     /// State that becomes true with the records. A batch may carry state alone.
     pub state: Vec<StateChange>,
-    /// Records left out, as [`OnError::refuse`] allowed.
+    /// Records left out, as [`Tolerance::refuse`] allowed; [`crate::REFUSED_MAX`] at most.
     pub refused: Vec<Refused>,
 }
 
 /// Records that came from one place.
 #[derive(Debug)]
 pub struct Part {
+    /// Where.
     pub origin: Arc<Origin>,
     /// Whether any record has a key of its own; without one the partition needs no look inside.
     pub keyed: bool,
+    /// The records, one at least.
     pub batch: Batch,
 }
 

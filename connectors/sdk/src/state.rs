@@ -1,4 +1,4 @@
-//! What the runtime keeps and decides for a connector: its state, its health, its bad records.
+//! What the runtime keeps for a connector: its state and its health.
 
 use bytes::Bytes;
 
@@ -7,11 +7,14 @@ use crate::{Error, Result, async_trait};
 /// One change of a connector's state: `value` replaces what stands under `key`; `None` deletes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
+    /// The connector's own.
     pub key: Bytes,
+    /// `None` deletes the key.
     pub value: Option<Bytes>,
 }
 
 impl StateChange {
+    /// `value` now stands under `key`.
     pub fn put(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
         Self {
             key: key.into(),
@@ -19,6 +22,7 @@ impl StateChange {
         }
     }
 
+    /// Nothing stands under `key` any more.
     pub fn delete(key: impl Into<Bytes>) -> Self {
         Self {
             key: key.into(),
@@ -57,39 +61,5 @@ pub trait Health: Send + Sync {
     /// share done. For tasks that can tell, about once a batch.
     fn progress(&self, done_bytes: u64, total_bytes: u64) {
         let _ = (done_bytes, total_bytes);
-    }
-}
-
-/// A record that could not be taken, with its original bytes.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why, and where the record came from (file and position, topic and offset).
-    pub error: Error,
-    /// The record as it came: a line, or a record's value.
-    pub payload: Bytes,
-}
-
-/// What `on_error` says about bad records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnError {
-    /// The task fails at the first one; everything before it is delivered.
-    #[default]
-    Fail,
-    /// They are counted, logged and left out.
-    Skip,
-}
-
-impl OnError {
-    /// Adds `record` to the refused ones of the batch at hand, or gives its error back when the
-    /// task must fail. The caller then hands over what came before the record, and returns the
-    /// error after it.
-    pub fn refuse(self, refused: &mut Vec<Refused>, record: Refused) -> Result<()> {
-        match self {
-            Self::Fail => Err(record.error),
-            Self::Skip => {
-                refused.push(record);
-                Ok(())
-            }
-        }
     }
 }

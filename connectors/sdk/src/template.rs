@@ -5,6 +5,7 @@
 
 mod fill;
 mod parse;
+mod path;
 mod record_scope;
 #[cfg(test)]
 mod tests;
@@ -14,10 +15,13 @@ use std::fmt;
 use jiff::tz::TimeZone;
 
 use crate::config::{Node, Problem, Problems};
-use crate::{Path, Result};
+use crate::{Error, Path, Result};
 
 pub use fill::{Fill, Scope};
 pub use record_scope::{RecordScope, ValueAt};
+
+/// The option that every template of a path stands in.
+const PATH_OPTION: &str = "path: ";
 
 /// A text with places to fill. Its `Debug` does not show the text: that may be secret.
 #[derive(Clone, PartialEq)]
@@ -52,19 +56,29 @@ enum FillFormat {
 /// What a place is filled with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TemplateName {
+    /// The topic's name.
     Topic,
+    /// The partition's number.
     Partition,
+    /// The record's offset.
     Offset,
     /// The first offset of the batch, file or object.
     StartOffset,
     /// The last offset; known only when a whole batch is.
     EndOffset,
+    /// The record's key.
     Key,
+    /// The record's time.
     Timestamp,
+    /// The time at which it is filled.
     Now,
+    /// `value.PATH`: the scalar there in the record's value.
     Value(Path),
+    /// `headers.NAME`: the last header of that name.
     Header(String),
+    /// The pipeline's name.
     Pipeline,
+    /// The connector's name within its pipeline.
     Connector,
     /// A name that a connector adds.
     Extra(String),
@@ -75,7 +89,9 @@ pub enum TemplateName {
 pub struct TemplateError {
     /// The bytes of the text where it is wrong.
     pub at: std::ops::Range<usize>,
+    /// What is wrong.
     pub message: String,
+    /// What to write instead.
     pub help: Option<String>,
 }
 
@@ -185,31 +201,13 @@ impl Template {
         self.names().any(TemplateName::is_per_record)
     }
 
-    /// Whether it looks into a record's value or headers, which transforms may change.
-    pub fn reads_content(&self) -> bool {
-        self.names()
-            .any(|name| matches!(name, TemplateName::Value(_) | TemplateName::Header(_)))
-    }
-
     /// Appends the text for `scope` to `out`.
     ///
     /// # Errors
     /// A record error when a field is missing or null and has no default, or does not suit its
     /// format; `out` is then as it was.
     pub fn render(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Result<()> {
-        let before = out.len();
-        for part in &self.parts {
-            match part {
-                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Place(place) => {
-                    if let Err(error) = place.fill(scope, &self.timezone, out) {
-                        out.truncate(before);
-                        return Err(error);
-                    }
-                }
-            }
-        }
-        Ok(())
+        self.append(scope, out, "", |_, _| {})
     }
 
     /// Appends the path for `scope` to `out`: always UTF-8, and what is filled in can neither
@@ -224,28 +222,44 @@ impl Template {
     /// As [`Template::render`], and when a file name still gets longer than 255 bytes.
     pub fn render_path(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Result<()> {
         let before = out.len();
-        let rendered = self
-            .append_path(scope, out)
-            .and_then(|()| fill::check_names(&out[before..]));
-        if rendered.is_err() {
+        self.append(scope, out, PATH_OPTION, path::encode)?;
+        path::check_names(&out[before..]).map_err(|error| {
             out.truncate(before);
-        }
-        rendered
+            Error::record("fill", self.shown(PATH_OPTION, scope)).because(error)
+        })
     }
 
-    fn append_path(&self, scope: &dyn Scope, out: &mut Vec<u8>) -> Result<()> {
-        let mut filled = Vec::new();
+    /// Appends the parts; each filled one is given to `encode`, with where it begins in `out`.
+    /// Messages show `option` in front of the text.
+    fn append(
+        &self,
+        scope: &dyn Scope,
+        out: &mut Vec<u8>,
+        option: &str,
+        encode: fn(usize, &mut Vec<u8>),
+    ) -> Result<()> {
+        let before = out.len();
         for part in &self.parts {
+            let start = out.len();
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Place(place) => {
-                    filled.clear();
-                    place.fill(scope, &self.timezone, &mut filled)?;
-                    fill::append_encoded(&filled, out);
-                }
+                Part::Place(place) => match place.fill(scope, &self.timezone, out) {
+                    Ok(()) => encode(start, out),
+                    Err(unfilled) => {
+                        out.truncate(before);
+                        let shown = self.shown(option, scope);
+                        return Err(place.cannot_fill(unfilled, &shown));
+                    }
+                },
             }
         }
         Ok(())
+    }
+
+    /// The template and the record, for messages.
+    #[cold]
+    fn shown(&self, option: &str, scope: &dyn Scope) -> String {
+        format!("`{option}{}` for {}", self.text, fill::record_of(scope))
     }
 }
 

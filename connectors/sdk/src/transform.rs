@@ -1,129 +1,78 @@
 //! Transforms: functions from batch to batch.
 
-use bytes::Bytes;
-use towpath_record::{Batch, BatchBuilder, Header, Record};
+use std::fmt::Debug;
+use std::sync::Arc;
 
-use crate::{Refused, Result, State};
+use crate::config::{Format, Node, OptionsSpec, Problems};
+use crate::{Result, WorkingBatch};
 
 /// One step between a source and the log, or between the log and a sink.
 pub trait Transform: Send {
-    /// Changes `batch`. It is a function of the batch, the state handed in and the batch's time:
-    /// no clock, no I/O. Called once for each batch, in order, by one task.
+    /// Changes the selected rows of `batch`. It is a function of the batch and the batch's time: no
+    /// clock, no I/O. Called once for each batch, in order, by one task.
     ///
     /// # Errors
-    /// Bad records are refused one by one ([`WorkingBatch::refuse`]); an error fails the task.
-    fn apply(&mut self, batch: &mut WorkingBatch, context: &TransformContext<'_>) -> Result<()>;
+    /// Bad records are refused one by one ([`WorkingBatch::each`]); an error fails the task.
+    fn apply(&mut self, batch: &mut WorkingBatch, context: &TransformContext) -> Result<()>;
 }
 
 /// What a transform is given with a batch.
-pub struct TransformContext<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct TransformContext {
     /// When the runtime took the batch, milliseconds since 1970.
     pub now_ms: i64,
-    /// The transform's own declared state.
-    pub state: &'a dyn State,
 }
 
-/// A batch on its way through a chain of transforms: the bytes it came with, and beside them only
-/// what somebody has changed. A record nobody touched is copied as bytes.
-#[derive(Debug)]
-pub struct WorkingBatch {
-    batch: Batch,
-    /// By the record's index in `batch`, sorted.
-    edits: Vec<(usize, Option<Edited>)>,
-    refused: Vec<Refused>,
+/// A checked configuration of a transform.
+pub trait TransformConfig: Debug + Send + Sync {
+    /// What the values are behind it, where they are `format` before it. By default the same.
+    fn output(&self, format: Format) -> Format {
+        format
+    }
+
+    /// Whether it needs what only a source or stream has: it changes topics, or makes several
+    /// records of one. A sink's offsets count the records of its topics.
+    fn changes_places(&self) -> bool {
+        false
+    }
+
+    /// Whether it needs the partition or offset of records, which those of a source do not have
+    /// yet.
+    fn needs_offset(&self) -> bool {
+        false
+    }
+
+    /// A new instance, for one task.
+    fn transform(&self) -> Box<dyn Transform>;
 }
 
-/// A record that a transform has replaced.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edited {
-    pub timestamp_ms: i64,
-    pub key: Option<Bytes>,
-    pub value: Option<Bytes>,
-    pub headers: Vec<(Bytes, Option<Bytes>)>,
+/// A transform type: what stands behind its `type:` word.
+#[derive(Debug, Clone)]
+pub struct TransformType {
+    /// The word, such as `parse_json`.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Its own options, without `type` and `when`.
+    pub spec: fn() -> OptionsSpec,
+    /// Reads the options; every problem is reported, `None` when there was one.
+    pub parse: fn(&Node, &mut Problems) -> Option<Arc<dyn TransformConfig>>,
+    /// Worked examples, which are tests.
+    pub examples: &'static [TransformExample],
 }
 
-impl WorkingBatch {
-    pub fn new(batch: Batch) -> Self {
-        Self {
-            batch,
-            edits: Vec::new(),
-            refused: Vec::new(),
-        }
-    }
-
-    /// The batch as it came; indices in the other methods count its records from 0.
-    pub fn original(&self) -> &Batch {
-        &self.batch
-    }
-
-    /// What a transform has made of record `index`: `None` when it is untouched, `Some(None)` when
-    /// it was dropped.
-    pub fn edited(&self, index: usize) -> Option<Option<&Edited>> {
-        let at = self
-            .edits
-            .binary_search_by_key(&index, |(index, _)| *index)
-            .ok()?;
-        Some(self.edits[at].1.as_ref())
-    }
-
-    /// Replaces record `index`.
-    pub fn replace(&mut self, index: usize, record: Edited) {
-        self.set(index, Some(record));
-    }
-
-    /// Leaves record `index` out.
-    pub fn drop(&mut self, index: usize) {
-        self.set(index, None);
-    }
-
-    /// Leaves record `index` out as bad; `on_error` decides what happens to it.
-    pub fn refuse(&mut self, index: usize, refused: Refused) {
-        self.drop(index);
-        self.refused.push(refused);
-    }
-
-    /// The batch to go on with (`None` when no record is left), and the refused records. The
-    /// original bytes when nothing was changed.
-    pub fn finish(self) -> Result<(Option<Batch>, Vec<Refused>), towpath_record::BatchError> {
-        if self.edits.is_empty() {
-            return Ok((Some(self.batch), self.refused));
-        }
-        let mut builder = BatchBuilder::with_capacity(self.batch.as_bytes().len());
-        let mut edits = self.edits.iter().peekable();
-        for (index, record) in self.batch.records().enumerate() {
-            let record: Record<'_> = record?;
-            match edits.next_if(|(edited, _)| *edited == index) {
-                None => builder.copy(&record)?,
-                Some((_, None)) => {}
-                Some((_, Some(edited))) => edited.push_to(&mut builder)?,
-            }
-        }
-        Ok((builder.finish(), self.refused))
-    }
-
-    fn set(&mut self, index: usize, edit: Option<Edited>) {
-        match self.edits.binary_search_by_key(&index, |(index, _)| *index) {
-            Ok(at) => self.edits[at].1 = edit,
-            Err(at) => self.edits.insert(at, (index, edit)),
-        }
-    }
-}
-
-impl Edited {
-    fn push_to(&self, builder: &mut BatchBuilder) -> Result<(), towpath_record::BatchError> {
-        let headers: Vec<Header<'_>> = self
-            .headers
-            .iter()
-            .map(|(key, value)| Header {
-                key,
-                value: value.as_deref(),
-            })
-            .collect();
-        builder.push(
-            self.timestamp_ms,
-            self.key.as_deref(),
-            self.value.as_deref(),
-            &headers,
-        )
-    }
+/// What a transform makes of a record.
+#[derive(Debug, Clone, Copy)]
+pub struct TransformExample {
+    /// What it shows, in a few words.
+    pub title: &'static str,
+    /// The transform in YAML, without `type`.
+    pub options: &'static str,
+    /// The value that comes. What else the record has may stand behind two blanks and `# `, one
+    /// behind the other with `; ` between them: `topic: NAME`, `key: TEXT`, `timestamp: MS`,
+    /// `header NAME: TEXT`.
+    pub input: &'static str,
+    /// The values that leave, one a line, in the same form; only what the transform has changed
+    /// stands behind them.
+    pub output: &'static str,
 }

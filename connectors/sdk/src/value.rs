@@ -8,14 +8,18 @@ use bytes::Bytes;
 /// strings where the schema says decimal, times are ISO 8601 and bytes base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
+    /// Null, which a field may have; it is not missing then.
     Null,
     /// A large column that an update did not carry: distinct from null and from missing. A sink
     /// leaves such a column as it is.
     Unchanged,
+    /// True or false.
     Boolean(bool),
     /// A JSON number, as written.
     Number(String),
+    /// Text.
     String(String),
+    /// Bytes, of any kind.
     Bytes(Bytes),
     /// An exact decimal, as written.
     Decimal(String),
@@ -29,11 +33,16 @@ pub enum Value {
     Time(i64),
     /// A calendar interval, whose parts do not convert into each other.
     Interval {
+        /// Years are twelve of them.
         months: i32,
+        /// Of no fixed length.
         days: i32,
+        /// Hours and less.
         nanoseconds: i64,
     },
+    /// Its 128 bits, the first one highest.
     Uuid(u128),
+    /// Values in their order.
     Array(Vec<Value>),
     /// Fields in their order.
     Object(Vec<(String, Value)>),

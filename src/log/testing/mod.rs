@@ -15,6 +15,7 @@ pub use sim::SimDisk;
 pub use steps::{Step, Steps};
 pub use world::Fault;
 
+use crate::recovery::Access;
 use crate::{Clock, Log, LogConfig, LogError, Recovery, Storage};
 
 /// Opens a log without threads: what is submitted waits for [`Steps::step`]. Methods that wait for
@@ -26,9 +27,16 @@ pub fn open_stepped(
     clock: Arc<dyn Clock>,
 ) -> Result<(Log, Option<Arc<Steps>>, Recovery), LogError> {
     let mut steps = None;
-    let (log, recovery) = Log::start(dir, config, storage, clock, |shared, state, point, _| {
-        Ok(Arc::clone(steps.insert(Steps::start(shared, state, point))) as _)
-    })?;
+    let (log, recovery) = Log::start(
+        dir,
+        Access::Write,
+        config,
+        storage,
+        clock,
+        |shared, state, point, _| {
+            Ok(Arc::clone(steps.insert(Steps::start(shared, state, point))) as _)
+        },
+    )?;
     Ok((log, steps, recovery))
 }
 

@@ -5,6 +5,7 @@
 pub struct Random(u64);
 
 impl Random {
+    /// The row that begins with `seed`; the same seed gives the same row.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -15,6 +15,7 @@ pub struct SimDisk {
 }
 
 impl SimDisk {
+    /// An empty disk; `seed` decides what a power cut spares.
     pub fn new(seed: u64) -> Self {
         Self {
             world: Arc::new(Mutex::new(World::new(seed))),
@@ -27,6 +28,7 @@ impl SimDisk {
         world.plan = Some((world.operations + after, fault));
     }
 
+    /// Ends a planned full disk.
     pub fn free_space(&self) {
         self.world().full = false;
     }

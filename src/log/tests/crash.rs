@@ -9,7 +9,7 @@ use super::{batch, config, put};
 use crate::testing::{Fault, ManualClock, Random, SimDisk, Step, Steps, checkpoint, open_stepped};
 use crate::{
     AppendSet, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogErrorKind, ReadTo,
-    Registration, Retention, TopicBatch, TopicConfig, Writer,
+    Registration, Retention, TopicBatch, TopicConfig, Writer, audit,
 };
 
 const DIR: &str = "/data";
@@ -78,6 +78,7 @@ impl History {
         for _ in 0..2 + self.random.below(3) {
             let (log, steps) = self.open(&mut power_was_cut);
             self.oracle.check(&log, power_was_cut, self.is_os());
+            check_files(&log);
             self.session(&log, &steps);
             drop((log, steps));
             power_was_cut = self.crash();
@@ -334,6 +335,43 @@ impl History {
         });
         old.submit(set, done);
         let _ = checkpoint(log);
+    }
+}
+
+/// A start leaves nothing behind that the commit log does not list.
+fn check_files(log: &Log) {
+    let (shared, published) = (log.shared(), log.shared().published());
+    let unlisted = audit::unlisted(&*shared.storage, &shared.layout, &published.state);
+    assert_eq!(unlisted.unwrap(), Vec::<String>::new());
+}
+
+/// Offsets are given up only where records may have been lost.
+#[test]
+fn in_os_mode_a_clean_end_leaves_no_gap_when_the_machine_stops() {
+    for (close, next) in [(true, 1), (false, 1 + crate::recovery::GAP_OFFSETS)] {
+        let disk = SimDisk::new(1);
+        let config = LogConfig {
+            durability: Durability::Os,
+            ..LogConfig::default()
+        };
+        let open = || {
+            let (disk, clock) = (Arc::new(disk.clone()), Arc::new(ManualClock::default()));
+            let (log, _, _) = open_stepped(Path::new(DIR), config, disk, clock).unwrap();
+            log
+        };
+        let log = open();
+        log.create_topic(TOPIC, &super::config(1)).unwrap();
+        let writer = log.open_writer(OWNER, 0).unwrap();
+        writer.submit(super::one(TOPIC, 0, &[1]), Box::new(|_| {}));
+        checkpoint(&log).unwrap();
+        if close {
+            log.close().unwrap();
+        }
+        drop((log, writer));
+        disk.cut_power();
+        let log = open();
+        let end = log.end_offset(TOPIC, 0, ReadTo::Durable).unwrap();
+        assert_eq!(end, next, "closed: {close}");
     }
 }
 

@@ -98,6 +98,11 @@ fn refuses_what_contradicts_the_log() {
         ..AppendSet::default()
     };
     assert_eq!(kind(offset(1)), Err(LogErrorKind::Invalid));
+    // A refused set refuses those behind it, whatever they say.
+    let writer = log.open_writer("p.s", 0).unwrap();
+    commit(&writer, one("missing", 0, &[1])).unwrap_err();
+    let behind = commit(&writer, one("t", 0, &[1])).unwrap_err();
+    assert_eq!(behind.kind(), LogErrorKind::Fenced);
     let old = log.open_writer("p.s", 0).unwrap();
     let new = log.open_writer("p.s", 0).unwrap();
     assert_eq!(
@@ -111,6 +116,13 @@ fn refuses_what_contradicts_the_log() {
         LogErrorKind::Fenced
     );
     assert_eq!(log.group("g").unwrap().generation, 1);
+    // Also when nothing lies between the opening and the reset.
+    let new = log.open_writer("p.s", 0).unwrap();
+    log.reset_offsets("g", &[("t".into(), 0, Some(1))]).unwrap();
+    assert_eq!(
+        commit(&new, offset(1)).unwrap_err().kind(),
+        LogErrorKind::Fenced
+    );
 }
 
 #[test]

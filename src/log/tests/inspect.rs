@@ -1,11 +1,14 @@
 //! `verify` and `dump`: all damage in all files, and all content, from outside.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{commit, config, one, put};
 use crate::testing::{ManualClock, SimDisk, open_stepped};
-use crate::{Disk, DumpItem, Log, LogConfig, LogErrorKind, Storage, VerifyReport, dump, verify};
+use crate::{
+    Disk, DumpItem, Log, LogConfig, LogErrorKind, ReadTo, Storage, VerifyReport, dump, verify,
+};
 
 const DIR: &str = "/data";
 
@@ -194,6 +197,69 @@ fn a_read_only_log_changes_nothing() {
     );
 }
 
+/// Every file with its content.
+fn all_content(disk: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut dirs = vec![PathBuf::from(DIR)];
+    let mut found = BTreeMap::new();
+    while let Some(dir) = dirs.pop() {
+        for entry in disk.list(&dir).unwrap() {
+            let path = dir.join(&entry.name);
+            if entry.is_dir {
+                dirs.push(path);
+            } else {
+                found.insert(path.clone(), content(disk, &path));
+            }
+        }
+    }
+    found
+}
+
+/// After a kill, after a clean end and beside a log that runs: the same is seen as by a start, all
+/// records included, nothing is written, and every change is refused.
+#[test]
+fn a_log_opened_to_be_read_shows_all_and_changes_nothing() {
+    for scene in ["killed", "closed", "running"] {
+        let disk = Arc::new(written(scene == "closed"));
+        let clock = Arc::new(ManualClock::default());
+        let (dir, settings) = (Path::new(DIR), LogConfig::default());
+        let running = (scene == "running")
+            .then(|| open_stepped(dir, settings, disk.clone(), clock.clone()).unwrap());
+        let before = all_content(&disk);
+        let (log, recovery) =
+            Log::open_read_only(dir, settings, disk.clone(), clock.clone()).unwrap();
+        assert_eq!(recovery.damage, Vec::<String>::new());
+        assert_eq!((log.topics().len(), log.state("p.s").len()), (2, 1));
+        // From the middle of a sealed segment on, which takes its index.
+        let mut reader = log.reader("a", 0, 5, ReadTo::Durable).unwrap();
+        let mut seen = Vec::new();
+        while let Some(batches) = reader.next(1 << 20).unwrap() {
+            let values = batches.iter().flat_map(super::values);
+            seen.extend(values.map(|(offset, _)| offset));
+        }
+        assert_eq!(seen, (3..36).collect::<Vec<_>>());
+        assert_eq!(log.offset_at("b", 0, 23).unwrap(), 33);
+        let refused = [
+            log.create_topic("new", &config(2)).map(|_| ()),
+            log.delete_topic("a"),
+            log.open_writer("p.s", 0).map(|_| ()),
+            log.forget("p.s"),
+        ];
+        for result in refused {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), LogErrorKind::Invalid, "{error}");
+            assert!(error.to_string().contains("read only"), "{error}");
+        }
+        assert!(log.failure().is_none() && log.close().is_ok());
+        assert_eq!(all_content(&disk), before, "{scene}");
+        drop(running);
+    }
+    let nothing = Arc::new(SimDisk::new(1));
+    let clock = Arc::new(ManualClock::default());
+    let none = Log::open_read_only(Path::new(DIR), LogConfig::default(), nothing.clone(), clock);
+    assert_eq!(none.unwrap_err().kind(), LogErrorKind::Io);
+    assert!(nothing.list(Path::new(DIR)).is_err());
+}
+
 #[test]
 fn dump_shows_records_batches_and_changes() {
     let dir = tempfile::tempdir().unwrap();
@@ -216,12 +282,12 @@ fn dump_shows_records_batches_and_changes() {
     assert_eq!(sequences, [1, 2, 3, 4]);
     let text = format!("{items:?}");
     for part in [
-        "TopicCreated",
-        "TaskGeneration",
-        "Set",
-        "StatePut",
-        "SegmentCreated",
-        "End",
+        "topic t is made, number 0",
+        "p.s task 0: generation 1",
+        "set 1 of p.s task 0, generation 1",
+        "state of p.s: at = ",
+        "topic t partition 0: segment 0 is made",
+        "topic t partition 0 ends before offset 2: segment 0 has ",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }

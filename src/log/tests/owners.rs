@@ -3,19 +3,24 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
 use super::{config, one, put};
 use crate::testing::{ManualClock, SimDisk, checkpoint, open_stepped};
 use crate::{
     AppendSet, ConnectorKind, GroupOffset, Log, LogConfig, LogError, LogErrorKind, Registration,
-    Writer,
+    StateChange, Writer,
 };
 
 const DIR: &str = "/data";
 
 fn open(disk: &SimDisk) -> Log {
     let (disk, clock) = (Arc::new(disk.clone()), Arc::new(ManualClock::default()));
-    let (log, _, recovery) =
-        open_stepped(Path::new(DIR), LogConfig::default(), disk, clock).unwrap();
+    let config = LogConfig {
+        commit_file_bytes: 16 << 10,
+        ..LogConfig::default()
+    };
+    let (log, _, recovery) = open_stepped(Path::new(DIR), config, disk, clock).unwrap();
     assert_eq!(recovery.damage, Vec::<String>::new());
     log
 }
@@ -192,4 +197,30 @@ fn rename_leaves_a_named_group_alone() {
         assert!(log.state("p.new").is_empty());
         assert_eq!(log.registrations()[0].registration.name, "p.new");
     }
+}
+
+/// Records of two blocks, of which only one fits into a commit file: none may pass the end.
+#[test]
+fn large_state_is_there_after_a_crash() {
+    let disk = SimDisk::new(1);
+    let log = written(&disk);
+    let writer = log.open_writer("p.large", 0).unwrap();
+    let mut before = None;
+    for n in 0..10 {
+        let after = Bytes::from(vec![n; 6000]);
+        let change = StateChange {
+            key: Bytes::from_static(b"at"),
+            before: before.replace(after.clone()),
+            after: Some(after),
+        };
+        let set = AppendSet {
+            state: vec![change],
+            ..AppendSet::default()
+        };
+        submit(&log, &writer, set).unwrap();
+    }
+    drop((log, writer));
+    disk.kill();
+    let log = open(&disk);
+    assert_eq!(log.state("p.large").into_values().next(), before);
 }

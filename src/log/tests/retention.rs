@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{batch, config};
+use crate::entry::Entry;
+use crate::round::{Answer, Request};
 use crate::testing::{ManualClock, SimDisk, checkpoint, open_stepped};
 use crate::{
     AppendSet, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogErrorKind, ReadTo,
@@ -211,7 +213,7 @@ fn a_source_and_another_topics_sink_pin_nothing() {
 #[test]
 fn a_clock_that_was_set_drops_nothing_in_that_run() {
     let Held { clock, log, .. } = held(time(24));
-    assert_eq!(log.run_retention().unwrap(), Vec::<String>::new());
+    // The first run already compares, with the start.
     clock.advance(30_000);
     clock.set((1000 * HOUR_MS) as i64);
     assert_eq!(log.run_retention().unwrap(), Vec::<String>::new());
@@ -266,4 +268,32 @@ fn an_empty_segment_does_not_hold_retention_up() {
         run(&log);
         assert_eq!(segments(&log), 1, "the disk was full after {after}");
     }
+}
+
+/// A sink that is registered after retention has looked, and before the drop is written, keeps
+/// what it pins.
+#[test]
+fn a_pin_that_comes_between_look_and_drop_holds() {
+    let Held { clock, log, .. } = held(time(1));
+    clock.advance(10 * HOUR_MS);
+    let registration = Registration {
+        name: "p.sink".into(),
+        kind: ConnectorKind::Sink,
+        connector_type: "file".into(),
+        far_side: "out".into(),
+        group: None,
+        topics: vec!["t".into()],
+    };
+    let entry = Entry::Registered {
+        registration,
+        configured_ms: 0,
+    };
+    // It waits in front of stage 1, where retention does not see it yet.
+    log.inner.send(Request::Change {
+        change: Box::new(|_| Ok(vec![entry])),
+        done: Answer::default(),
+    });
+    assert_eq!(log.registrations(), vec![]);
+    assert_eq!(log.run_retention().unwrap(), Vec::<String>::new());
+    assert_eq!((log.registrations().len(), start(&log)), (1, 0));
 }

@@ -90,14 +90,20 @@ fn a_full_disk_fails_sets_and_never_the_log() {
     }
 }
 
-#[test]
-fn a_full_disk_at_the_start_is_told_and_harms_nothing() {
+/// A log that holds the values 0 to 29.
+fn written() -> (SimDisk, Log) {
     let disk = SimDisk::new(3);
     let (log, _) = open(&disk, Durability::Fsync).unwrap();
     log.create_topic("t", &config(1)).unwrap();
     for n in 0..15 {
         submit(&log, n).unwrap();
     }
+    (disk, log)
+}
+
+#[test]
+fn a_full_disk_at_the_start_is_told_and_harms_nothing() {
+    let (disk, log) = written();
     drop(log);
     disk.cut_power();
     let mut failed = 0;
@@ -124,12 +130,7 @@ fn a_full_disk_at_the_start_is_told_and_harms_nothing() {
 /// stays, and the same reader goes on where it stood.
 #[test]
 fn a_failing_read_is_told_and_moves_nothing() {
-    let disk = SimDisk::new(3);
-    let (log, _) = open(&disk, Durability::Fsync).unwrap();
-    log.create_topic("t", &config(1)).unwrap();
-    for n in 0..15 {
-        submit(&log, n).unwrap();
-    }
+    let (disk, log) = written();
     let mut failed = 0;
     for after in 1..60 {
         disk.plan(after, Fault::ReadError);
@@ -156,12 +157,7 @@ fn a_failing_read_is_told_and_moves_nothing() {
 /// A start that cannot read must not take what it cannot see for the end of the log.
 #[test]
 fn a_failing_read_at_the_start_loses_nothing() {
-    let disk = SimDisk::new(3);
-    let (log, _) = open(&disk, Durability::Fsync).unwrap();
-    log.create_topic("t", &config(1)).unwrap();
-    for n in 0..15 {
-        submit(&log, n).unwrap();
-    }
+    let (disk, log) = written();
     drop(log);
     disk.kill();
     let mut failed = 0;

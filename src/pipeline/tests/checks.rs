@@ -61,13 +61,12 @@ topics: { lines: }
 fn later_features_are_named() {
     let text = with(
         "    topic: lines",
-        "    topic: lines\n    transforms: [drop]\n    on_error: dead_letter",
+        "    topic: lines\n    transforms: [drop]",
     );
     check(
         &[&text],
         &[
             "a.yaml:6:17: `transforms` is not supported yet",
-            "a.yaml:7:15: `on_error: dead_letter` is not supported yet",
         ],
     );
     check(
@@ -95,13 +94,6 @@ fn later_features_are_named() {
     check(
         &[&with("type: file", "type: stdout")],
         &["a.yaml:3:11: `stdout` cannot be a source"],
-    );
-    check(
-        &[&with(
-            "    topic: lines",
-            "    topic: lines\n    on_error: { action: skip, max_count: 3 }",
-        )],
-        &["a.yaml:6:31: `max_count` of `on_error` is not supported yet"],
     );
     check(
         &[&with(
@@ -137,9 +129,17 @@ fn topics_that_nobody_fills() {
 fn a_broken_source_still_fills_its_topic() {
     check(
         &[&with("include: in/*.log", "includ: x")],
+        &["a.yaml:4:5: unknown option `includ`"],
+    );
+    check(
+        &[&with("type: file", "tpye: file")],
+        &["a.yaml:3:5: unknown option `tpye`"],
+    );
+    check(
+        &[&with("topic: lines", "topc: { lines: }")],
         &[
-            "a.yaml:2:3: missing option `include` (text or list of text)",
-            "a.yaml:4:5: unknown option `includ`",
+            "a.yaml:5:5: unknown option `topc`",
+            "a.yaml:5:11: expected text, found a map",
         ],
     );
     check(
@@ -200,7 +200,7 @@ fn templates() {
     check(
         &[&with(
             "topic: lines",
-            "topic: lines\n    key: '{path}-{value.id}'",
+            "topic: lines\n    key: '{path}-{value.id}'\n    format: json",
         )],
         &[],
     );
@@ -215,12 +215,67 @@ fn templates() {
 }
 
 #[test]
+fn fields_of_what_has_none() {
+    check(
+        &[&with(
+            "topic: lines",
+            "topic: 'l{value.id}'\n    key: \"{path}-{value.id|none}\"",
+        )],
+        &[
+            "a.yaml:5:15: `{value.id}` needs JSON, but the values of `in` are text",
+            "a.yaml:6:19: `{value.id}` needs JSON, but the values of `in` are text",
+        ],
+    );
+    let by_field = with("{topic}", "{topic}-{value.`a b`}-{headers.x}");
+    let refused = "a.yaml:10:24: `{value.`a b`}` needs JSON, but the values of `lines` are text";
+    check(&[&by_field], &[refused]);
+    let json = "topic: lines\n    format: json";
+    check(&[&by_field.replace("topic: lines", json)], &[]);
+    let held = by_field.replace("topics: lines", "topics: [/exi.*/]");
+    check(
+        &[&held],
+        &["a.yaml:10:24: `{value.`a b`}` needs JSON, but the values of `existing` are bytes"],
+    );
+    // What a broken source writes may be JSON.
+    let broken = by_field.replace("include: in/*.log", "include: a\n    format: jsn");
+    let declared = format!("topics: {{ lines: {{}} }}\n{broken}");
+    check(
+        &[&declared],
+        &["a.yaml:6:13: expected one of `text`, `bytes`, `json`, found the text `jsn`"],
+    );
+}
+
+#[test]
+fn a_topic_that_is_there_stays_as_it_is() {
+    check(
+        &[&with("topic: lines", "topic: existing").replace("topics: lines", "topics: existing")],
+        &["a.yaml:5:12: `in` writes text to `existing`, which the data directory holds as bytes"],
+    );
+    let declared = |options: &str| format!("topics: {{ existing: {{ {options} }} }}\n{RIGHT}");
+    check(
+        &[&declared("format: json, partitions: 3")],
+        &[
+            "a.yaml:1:11: `existing` has 4 partitions in the data directory, which cannot become 3",
+            "a.yaml:1:11: `existing` is declared json, but the data directory holds it as bytes",
+        ],
+    );
+    check(&[&declared("partitions: 4")], &[]);
+    check(&[&declared("partitions: 5")], &[]);
+    let loaded = load(&[&declared("")]).unwrap();
+    let topic = &loaded.topics["existing"];
+    assert_eq!(topic.partitions.map(crate::Partitions::get), Some(4));
+    assert_eq!(topic.format.map(|format| format.as_str()), Some("bytes"));
+}
+
+#[test]
 fn a_sink_sees_its_topics() {
     let wide = format!("topics: {{ lines: {{ partitions: 9 }} }}\n{RIGHT}");
     check(&[&wide], &["a.yaml:8:3: `lines` has 9 partitions"]);
     check(
-        &["topics: { lines: { partitions: 0 } }"],
-        &["a.yaml:1:32: expected a whole number from 1 to 4294967295, found the number 0"],
+        &[&format!(
+            "topics: {{ lines: {{ partitions: 0 }} }}\n{RIGHT}"
+        )],
+        &["a.yaml:1:32: expected a whole number from 1 to 4096, found the number 0"],
     );
 }
 
@@ -235,6 +290,16 @@ fn the_frame_of_a_file() {
         &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],
     );
     check(&["[]"], &["a.yaml:1:1: expected a map, found a list"]);
+    check(
+        &["sources: {}\nsinks: {}"],
+        &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],
+    );
+    let topics = "topics: { spare: {} }";
+    check(
+        &[topics],
+        &["a.yaml:1:1: there are only topics, and no source or sink to run"],
+    );
+    check(&[topics, RIGHT], &[]);
     check(
         &["name: x"],
         &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use towpath_sdk::config::Problems;
 
 use super::{RIGHT, fake, registry};
+use crate::diagnostic::Sources;
 use crate::reference::Resolver;
-use crate::{Diagnostics, Sources, document, yaml};
+use crate::{Diagnostics, document, yaml};
 
 /// Goes the whole way, and shows what was found.
 fn read(text: &str) {
@@ -23,7 +24,7 @@ fn read(text: &str) {
             environment: &environment,
         }
         .resolve(&mut root, &mut problems);
-        let draft = document::read(root, Path::new("a.yaml"), &registry(), &mut problems);
+        let draft = document::read(root, Path::new("a.yaml"), &registry(), &sources, &mut problems);
         crate::print(&draft.pipeline, &registry());
     }
     let diagnostics = Diagnostics::new(problems, sources);

@@ -59,5 +59,9 @@ fn settings_are_checked() {
         "durability: fsnyc",
         &["towpath.yaml:1:13: expected one of `fsync`, `os`, found the text `fsnyc`"],
     );
+    check(
+        "topic_defaults: { partitions: 4097 }",
+        &["towpath.yaml:1:31: expected a whole number from 1 to 4096, found the number 4097"],
+    );
     check("", &[]);
 }

@@ -10,9 +10,10 @@ use bytes::Bytes;
 /// How everything is doing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StatusAnswer {
-    /// Whether a worker runs; without one its `pid` and `started_ms` are 0, and connectors are
+    /// Whether a worker runs; without one it has no `pid` and `started_ms`, and connectors are
     /// those the log remembers.
     pub running: bool,
+    /// Everything else.
     #[serde(flatten)]
     pub status: WorkerStatus,
 }
@@ -20,6 +21,7 @@ pub struct StatusAnswer {
 /// Which connectors were paused, resumed or restarted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Changed {
+    /// Their full names.
     pub connectors: Vec<String>,
 }
 
@@ -160,6 +162,7 @@ impl Control {
                     records_per_second: 0.0,
                     bytes_per_second: 0.0,
                     skipped: 0,
+                    dead_letters: 0,
                     share_done: None,
                     seconds: 0.0,
                 }
@@ -167,8 +170,8 @@ impl Control {
             .collect();
         WorkerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: 0,
-            started_ms: 0,
+            pid: None,
+            started_ms: None,
             data_dir: self.log.dir().display().to_string(),
             log_id: self.log.id().to_string(),
             log_failure: self.log.failure().map(|error| error.to_string()),

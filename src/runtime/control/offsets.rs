@@ -15,10 +15,13 @@ use crate::status::{ConnectorKind, TaskState};
 pub struct ConnectorOffsets {
     /// `pipeline.connector`.
     pub name: String,
+    /// Source or sink.
     pub kind: ConnectorKind,
+    /// The `type:` word.
     pub connector_type: String,
     /// What it talks to.
     pub far_side: String,
+    /// Milliseconds since 1970.
     pub last_configured_ms: i64,
     /// Under which name a sink's offsets are kept.
     pub group: Option<String>,
@@ -33,18 +36,24 @@ pub struct ConnectorOffsets {
 /// Where a sink is in a partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartitionOffset {
+    /// The topic's name.
     pub topic: String,
+    /// The partition's number.
     pub partition: u32,
     /// Of the first record that is not delivered; `None` before anything was.
     pub offset: Option<u64>,
+    /// Behind the last record that is held.
     pub end_offset: u64,
+    /// Records still to be delivered.
     pub lag_records: u64,
 }
 
 /// A key of a connector's state; its value is the connector's own affair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateKey {
+    /// Safe to print.
     pub key: String,
+    /// Of the value.
     pub bytes: u64,
 }
 
@@ -55,14 +64,16 @@ pub struct ResetRequest {
     /// For a sink: `earliest`, `latest`, an offset, a time or a duration ago. Absent for a source,
     /// which begins again by its `start`.
     pub to: Option<String>,
-    /// Only this topic, only this partition.
+    /// Only this topic.
     pub topic: Option<String>,
+    /// Only this partition.
     pub partition: Option<u32>,
 }
 
 /// What a reset did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResetAnswer {
+    /// Its full name.
     pub connector: String,
     /// The new place of a sink.
     pub offsets: Vec<PartitionOffset>,
@@ -73,6 +84,7 @@ pub struct ResetAnswer {
 /// What was forgotten.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForgetAnswer {
+    /// Its full name.
     pub connector: String,
 }
 

@@ -9,11 +9,17 @@ use towpath_sdk::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Payload {
+    /// UTF-8.
     Text(String),
-    Binary { base64: String },
+    /// Anything else.
+    Binary {
+        /// With padding.
+        base64: String,
+    },
 }
 
 impl Payload {
+    /// Text where `bytes` are UTF-8.
     pub fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
@@ -23,6 +29,7 @@ impl Payload {
         }
     }
 
+    /// The bytes themselves; a configuration error when it is no base64.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         match self {
             Self::Text(text) => Ok(text.clone().into_bytes()),

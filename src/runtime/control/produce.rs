@@ -17,6 +17,7 @@ use crate::partition;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProduceRequest {
+    /// In the order in which they are written.
     pub records: Vec<NewRecord>,
 }
 
@@ -24,12 +25,15 @@ pub struct ProduceRequest {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewRecord {
+    /// The record's key.
     #[serde(default)]
     pub key: Option<Payload>,
+    /// The record's value.
     pub value: Option<Payload>,
     /// Default: by the key, as Kafka does; without a key all of one request to one partition.
     #[serde(default)]
     pub partition: Option<u32>,
+    /// Names and values.
     #[serde(default)]
     pub headers: Vec<(Payload, Option<Payload>)>,
 }
@@ -37,15 +41,20 @@ pub struct NewRecord {
 /// Where the records went; they survive what `durability` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Produced {
+    /// How many were written.
     pub records: u64,
+    /// Those that got any.
     pub partitions: Vec<ProducedTo>,
 }
 
 /// What one partition got.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProducedTo {
+    /// Its number.
     pub partition: u32,
+    /// Of the first record.
     pub first_offset: u64,
+    /// Of the last record.
     pub last_offset: u64,
 }
 

@@ -40,6 +40,7 @@ pub struct RecordsRequest {
 /// Some records, by timestamp as far as the order within each partition allows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordsPage {
+    /// None when there is nothing more and nothing came in time.
     pub records: Vec<TailRecord>,
     /// Continues behind this page.
     pub cursor: String,
@@ -50,12 +51,19 @@ pub struct RecordsPage {
 /// A record that was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TailRecord {
+    /// Where it stands: topic, partition and offset.
     pub topic: String,
+    /// Its number.
     pub partition: u32,
+    /// In the partition.
     pub offset: u64,
+    /// Milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// The record's key.
     pub key: Option<Payload>,
+    /// The record's value; `None` marks a deletion.
     pub value: Option<Payload>,
+    /// Names and values, in their order.
     pub headers: Vec<(Payload, Option<Payload>)>,
 }
 

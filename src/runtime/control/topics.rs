@@ -10,6 +10,7 @@ use super::Control;
 /// A topic and what it holds. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Topic {
+    /// Unique.
     pub name: String,
     /// The incarnation's id: a topic that was deleted and made again has another one.
     pub id: String,
@@ -21,7 +22,9 @@ pub struct Topic {
     pub retention_bytes: Option<u64>,
     /// Over all partitions.
     pub records: u64,
+    /// Over all partitions.
     pub bytes: u64,
+    /// By number.
     pub partitions: Vec<Partition>,
     /// Sinks that read it; what they have not read is kept whatever the retention says.
     pub readers: Vec<TopicReader>,
@@ -30,14 +33,19 @@ pub struct Topic {
 /// One partition of a topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Partition {
+    /// Its number.
     pub partition: u32,
-    /// Offset of the first record that is held, and the one behind the last.
+    /// Of the first record that is held.
     pub start_offset: u64,
+    /// Behind the last record.
     pub end_offset: u64,
+    /// Of all its segments.
     pub bytes: u64,
+    /// How many files hold it.
     pub segments: u64,
-    /// Largest timestamps of the oldest and the newest segment.
+    /// The largest timestamp of the oldest segment.
     pub first_timestamp_ms: Option<i64>,
+    /// The largest timestamp of the newest segment.
     pub last_timestamp_ms: Option<i64>,
     /// Why the partition has stopped.
     pub damage: Option<String>,
@@ -46,7 +54,9 @@ pub struct Partition {
 /// A sink that reads a topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopicReader {
+    /// Its full name.
     pub connector: String,
+    /// Records still to be delivered.
     pub lag_records: u64,
 }
 

@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towpath_pipeline::{ProcessEnvironment, load_worker_config};
 use towpath_sdk::Error;
 
 use super::{DEADLINE, ONE_TO_ONE, Scene};
+use crate::control::{Control, paused};
 use crate::health::TaskHealth;
 use crate::retry::Backoff;
 use crate::status::TaskState;
 use crate::supervisor::{Ended, Signal, Stop, TaskContext, supervise};
-use crate::{Worker, WorkerOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_renamed_while_it_runs_repeats_nothing() {
@@ -60,23 +59,38 @@ async fn the_state_of_a_connector_that_runs_is_not_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topics_found_by_a_pattern_are_pinned() {
+async fn latest_misses_nothing_of_topics_that_come_later() {
     let scene = Scene::new();
     let yaml = "
 sources:
   in: { type: numbers, topic: 'made-{source}', count: 500 }
 sinks:
-  out: { type: memory, topics: /made-.*/ }
+  out: { type: memory, topics: /made-.*/, start: latest }
 ";
-    assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
-    let known = scene.log.registrations();
-    let sink = known
-        .iter()
-        .find(|known| known.registration.name == "p.out");
-    assert_eq!(
-        sink.expect("it is registered").registration.topics,
-        ["made-numbers"]
-    );
+    let worker = scene.start(yaml, false).await;
+    scene.world.delivered(500).await;
+    worker.stop(DEADLINE).await;
+    scene.world.assert_delivered(500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_follows_a_connector_to_its_new_name() {
+    let scene = Scene::new();
+    let worker = scene.start(ONE_TO_ONE, false).await;
+    let control = Control::new(scene.log.clone(), Some(worker.clone()), 1 << 20);
+    control.pause("p.out").await.expect("it pauses");
+    let renamed = ONE_TO_ONE.replace("  out: {", "  other: { formerly: p.out,");
+    worker
+        .apply(&scene.load(&renamed))
+        .await
+        .expect("it applies");
+    scene.until(&worker, "p.other", TaskState::Paused).await;
+    worker.stop(DEADLINE).await;
+    // The next worker knows it too, and of no pause under the old name.
+    assert_eq!(paused(&scene.log), ["p.other".to_owned()].into());
+    let worker = scene.start(&renamed, false).await;
+    scene.until(&worker, "p.other", TaskState::Paused).await;
+    worker.stop(DEADLINE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,22 +159,27 @@ async fn failures_far_apart_are_no_row_of_failures() {
     assert_eq!(health.state(), TaskState::Done);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_stands_before_a_damaged_place_is_delivered() {
-    let scene = Scene::new();
-    let source = "sources: { in: { type: numbers, topic: t, count: 1000 } }";
-    assert_eq!(scene.drain(source).await, Vec::<String>::new());
-    let folder = scene.dir.path().join("data/topics/t-0");
+/// Flips a bit inside a record at about six tenths of the only segment of `partition`: far from its
+/// first record, far from its last.
+fn damage(scene: &Scene, partition: &str) {
+    let folder = scene.dir.path().join("data/topics").join(partition);
     let segment = std::fs::read_dir(folder)
         .expect("the partition's folder")
         .map(|entry| entry.expect("an entry").path())
         .find(|path| path.extension().is_some_and(|end| end == "log"))
         .expect("a segment");
     let mut bytes = std::fs::read(&segment).expect("the segment");
-    // Inside a record of the sixth batch or so: far from the first, far from the last.
     let used = bytes.iter().rposition(|byte| *byte != 0).expect("records");
     bytes[used * 6 / 10] ^= 1;
     std::fs::write(&segment, bytes).expect("damage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_before_a_damaged_place_is_delivered() {
+    let scene = Scene::new();
+    let source = "sources: { in: { type: numbers, topic: t, count: 1000 } }";
+    assert_eq!(scene.drain(source).await, Vec::<String>::new());
+    damage(&scene, "t-0");
     let sink = "topics: { t: {} }\nsinks: { out: { type: memory, topics: t } }";
     assert_eq!(scene.drain(sink).await, ["p.out"]);
     let delivered = scene.world.delivered_count();
@@ -171,16 +190,22 @@ async fn what_stands_before_a_damaged_place_is_delivered() {
     scene.world.assert_delivered(delivered as u64);
 }
 
-impl Scene {
-    /// Why a drain is refused.
-    async fn refused(&self, yaml: &str) -> String {
-        let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
-        let options = WorkerOptions {
-            drain: true,
-            fresh: false,
-            config,
-        };
-        let started = Worker::start(self.log.clone(), &self.load(yaml), options).await;
-        started.err().expect("it is refused").to_string()
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_partition_does_not_stop_the_others_of_its_task() {
+    let scene = Scene::new();
+    let topics = "topics: { t: { partitions: 2 } }\n";
+    let source = "sources: { in: { type: numbers, topic: t, count: 2000, \
+                  partition_by: round_robin } }";
+    assert_eq!(
+        scene.drain(&format!("{topics}{source}")).await,
+        Vec::<String>::new()
+    );
+    damage(&scene, "t-0");
+    let sink = "sinks: { out: { type: memory, topics: t } }";
+    assert_eq!(scene.drain(&format!("{topics}{sink}")).await, ["p.out"]);
+    let delivered = scene.world.delivered_count();
+    assert!(
+        (1300..1900).contains(&delivered),
+        "all of one partition, and the other up to the damage: {delivered}"
+    );
 }

@@ -294,7 +294,7 @@ impl Sink for MemorySink {
                 self.buffered
                     .push(number.ok_or_else(|| Error::record("parse", record.offset))?);
             }
-            let offset = batch.next_offset();
+            let offset = batch.next_offset;
             let (topic, partition) = (batch.topic, batch.partition);
             self.offsets
                 .retain(|done| (&done.topic, done.partition) != (&topic, partition));
@@ -307,7 +307,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<Flushed> {
+    async fn flush(&mut self, _end: bool) -> Result<Flushed> {
         let mut delivered = self.config.world.delivered.lock().expect("not poisoned");
         delivered.append(&mut self.buffered);
         let count = delivered.len().to_string();

@@ -12,15 +12,8 @@ use super::placing::{differs_outside, gone, not_ours};
 use super::writer::Writer;
 
 impl Writer {
-    /// Makes all that was accepted durable. After a bad record that ends the task this works once,
-    /// for what came before it; the next call gives the error.
+    /// Makes all that was accepted durable.
     pub(super) fn flush(&mut self) -> Result<Flushed> {
-        if self.progress.is_empty()
-            && self.refused.is_empty()
-            && let Some(failure) = self.failure.take()
-        {
-            return Err(failure);
-        }
         let now = Instant::now();
         for index in 0..self.outputs.len() {
             if self.outputs[index].due.is_some_and(|due| due <= now) {
@@ -32,7 +25,7 @@ impl Writer {
             }
         }
         let mut state = self.settle()?;
-        let offsets = std::mem::take(&mut self.progress);
+        let offsets = self.progress.offsets();
         let (reported, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ahead)
             .into_iter()
             .partition(|ahead| offsets.iter().any(|offset| is_same_place(ahead, offset)));
@@ -41,17 +34,13 @@ impl Writer {
             StateChange::delete(ahead::key(&ahead.topic.name, ahead.partition))
         };
         state.extend(reported.iter().map(delete));
-        Ok(Flushed {
-            offsets,
-            state,
-            refused: std::mem::take(&mut self.refused),
-        })
+        Ok(self.progress.report(state))
     }
 
     /// Commits what the files hold now, in the middle of a write.
     pub(super) fn commit_ahead(&mut self) -> Result<()> {
         let mut changes = self.settle()?;
-        for reached in &self.progress {
+        for reached in self.progress.offsets() {
             let known = self
                 .ahead
                 .iter_mut()
@@ -141,5 +130,5 @@ impl Writer {
 
 /// Whether both are of one partition.
 fn is_same_place(one: &SinkOffset, other: &SinkOffset) -> bool {
-    one.partition == other.partition && one.topic == other.topic
+    one.is_of(&other.topic.name, other.partition)
 }

@@ -272,7 +272,7 @@ impl Subject {
             encoder: Box::new(Lines),
             value_at: |_, _| Ok(None),
             codecs: Arc::new(TestCodecs),
-            on_error: self.on_error,
+            on_error: self.on_error.into(),
             health: Arc::new(Unheard),
         };
         let disk = Disk {
@@ -294,12 +294,7 @@ impl Subject {
         let mut bytes = builder.finish().unwrap().into_bytes().to_vec();
         stamp_base_offset(&mut bytes, offset as i64);
         let batch = Batch::parse(bytes.into()).unwrap();
-        SinkBatch {
-            topic: self.topic.clone(),
-            partition,
-            from_offset: offset,
-            batches: vec![batch],
-        }
+        SinkBatch::new(self.topic.clone(), partition, offset, vec![batch])
     }
 
     fn flush(&self, writer: &mut Writer) -> Result<Flushed> {

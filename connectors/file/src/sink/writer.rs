@@ -4,12 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::runtime::Handle;
 use towpath_record::Record;
 use towpath_sdk::{
-    Compressor, Encoder, Error, ErrorKind, OnError, Refused, Result, SinkBatch, SinkContext,
-    SinkOffset, SinkPartition, State, StateChange,
+    Compressor, Encoder, Result, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkProgress,
+    State, StateChange,
 };
 
 use super::ahead;
@@ -35,7 +34,6 @@ pub(super) struct Writer {
     pub(super) state: Arc<dyn State>,
     /// Where commits, which are async, are waited for.
     commits: Handle,
-    on_error: OnError,
     encoder: Box<dyn Encoder>,
     pub(super) compressor: Option<Box<dyn Compressor>>,
     /// Compressed bytes on their way to a file.
@@ -59,11 +57,7 @@ pub(super) struct Writer {
     /// How far the committed lengths are ahead of the committed offsets, where they are.
     pub(super) ahead: Vec<SinkOffset>,
     /// What the next flush reports.
-    pub(super) progress: Vec<SinkOffset>,
-    pub(super) refused: Vec<Refused>,
-    /// A bad record came and `on_error` says to fail: nothing more is taken, and once what came
-    /// before is reported this is the answer.
-    pub(super) failure: Option<Error>,
+    pub(super) progress: SinkProgress,
 }
 
 impl Writer {
@@ -97,7 +91,6 @@ impl Writer {
             generation: context.generation,
             state: context.state,
             commits,
-            on_error: context.on_error,
             encoder: context.encoder,
             compressor: context.codecs.compressor(&options.compression)?,
             packed: Vec::new(),
@@ -110,9 +103,7 @@ impl Writer {
             changing: 0,
             path: Vec::new(),
             ahead: Vec::new(),
-            progress: Vec::new(),
-            refused: Vec::new(),
-            failure: None,
+            progress: SinkProgress::new(context.on_error.clone()),
         };
         writer.recover_all(&context.partitions)?;
         Ok(writer)
@@ -164,7 +155,7 @@ impl Writer {
         if nothing_committed || entry.generation < self.generation {
             return Ok(false);
         }
-        let age_ms = super::now_ms().saturating_sub(entry.started_ms);
+        let age_ms = towpath_sdk::now_ms().saturating_sub(entry.started_ms);
         let due = self.due(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)));
         let stream: Arc<str> = entry.stream.as_str().into();
         self.by_stream.insert(stream.clone(), self.outputs.len());
@@ -180,31 +171,24 @@ impl Writer {
     }
 
     pub(super) fn write(&mut self, mut batch: SinkBatch) -> Result<()> {
-        if self.failure.is_some() {
-            return Ok(());
-        }
         if let Some(ahead) = find(&mut self.ahead, &batch) {
             batch.from_offset = batch.from_offset.max(ahead.offset);
         }
-        self.names.set_now(super::now_ms());
+        self.names.set_now(towpath_sdk::now_ms());
         let mut current = None;
         for record in batch.records() {
             let record = record?;
             let offset = u64::try_from(record.offset).unwrap_or(batch.from_offset);
             if let Err(error) = self.accept(&batch, &record, &mut current) {
-                self.refuse(&record, error)?;
-                if self.failure.is_some() {
-                    self.reached(&batch, offset);
-                    return self.drain_full();
-                }
+                self.progress.refuse(&batch, &record, error)?;
             } else if self.changing >= self.limits.changes_bytes {
-                self.reached(&batch, offset + 1);
+                self.progress.reached(&batch, offset + 1);
                 self.commit_ahead()?;
                 // The outputs have other places now.
                 current = None;
             }
         }
-        self.reached(&batch, batch.next_offset());
+        self.progress.reached(&batch, batch.next_offset);
         self.drain_full()
     }
 
@@ -272,7 +256,7 @@ impl Writer {
             partition: batch.partition,
             generation: self.generation,
             stream: stream.to_string(),
-            started_ms: super::now_ms(),
+            started_ms: towpath_sdk::now_ms(),
             file: None,
         };
         let index = self.outputs.len();
@@ -280,31 +264,6 @@ impl Writer {
         self.outputs
             .push(Output::new(stream, path, entry, self.due(Duration::ZERO)));
         Ok(index)
-    }
-
-    /// A bad record is refused, or ends the task with the next flush but one.
-    fn refuse(&mut self, record: &Record<'_>, error: Error) -> Result<()> {
-        if error.kind() != ErrorKind::Record {
-            return Err(error);
-        }
-        let payload = Bytes::copy_from_slice(record.value.unwrap_or_default());
-        self.failure = self
-            .on_error
-            .refuse(&mut self.refused, Refused { error, payload })
-            .err();
-        Ok(())
-    }
-
-    /// Everything below `offset` is accepted.
-    fn reached(&mut self, batch: &SinkBatch, offset: u64) {
-        match find(&mut self.progress, batch) {
-            Some(known) => known.offset = offset,
-            None => self.progress.push(SinkOffset {
-                topic: batch.topic.clone(),
-                partition: batch.partition,
-                offset,
-            }),
-        }
     }
 
     /// Output `index` takes no more records.
@@ -347,9 +306,6 @@ impl Writer {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.failure.is_some() {
-            return Some(Instant::now());
-        }
         self.outputs.iter().filter_map(|output| output.due).min()
     }
 

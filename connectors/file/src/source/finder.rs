@@ -121,6 +121,8 @@ pub struct Listing {
     pub folders: BTreeSet<PathBuf>,
     /// What could not be looked at, and why.
     pub problems: BTreeMap<PathBuf, io::Error>,
+    /// Of `include`, what matches no file.
+    pub unmatched: BTreeSet<String>,
     /// Files named without a glob that are not there.
     pub missing: Vec<PathBuf>,
     /// What a glob matches but is neither file nor folder: never opened.
@@ -150,6 +152,7 @@ impl Finder {
         let mut walk = Walk {
             finder: self,
             names: BTreeMap::new(),
+            matched: false,
             listing: Listing::default(),
         };
         for glob in &self.include {
@@ -158,7 +161,11 @@ impl Finder {
                 .parts
                 .iter()
                 .all(|part| matches!(part, Part::Literal(_)));
+            walk.matched = false;
             walk.parts(Path::new(root), &glob.parts, named);
+            if !walk.matched {
+                walk.listing.unmatched.insert(glob.text.clone());
+            }
         }
         let Walk {
             names, mut listing, ..
@@ -185,6 +192,8 @@ impl Finder {
 struct Walk<'a> {
     finder: &'a Finder,
     names: BTreeMap<PathBuf, Found>,
+    /// The glob at hand has matched a file.
+    matched: bool,
     listing: Listing,
 }
 
@@ -261,6 +270,7 @@ impl Walk<'_> {
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => {
                 let (id, stamp) = identify(&metadata);
+                self.matched = true;
                 self.names.insert(path.clone(), Found { path, id, stamp });
             }
             Ok(metadata) if metadata.is_dir() && !named => {}

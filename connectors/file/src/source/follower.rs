@@ -71,6 +71,8 @@ pub struct Follower {
     pub(super) rescan: bool,
     /// Files and folders with a problem now, by path.
     pub(super) problems: BTreeMap<PathBuf, String>,
+    /// Of `include`, what has not matched any file since the start.
+    pub(super) unmatched: BTreeSet<String>,
     /// What ends the task, behind what was read before.
     pub(super) error: Option<Error>,
     /// Handed over, and known, for the share done.
@@ -87,7 +89,7 @@ impl Follower {
         context: &SourceContext,
     ) -> Self {
         Self {
-            reader: Reader::new(options.clone(), context.on_error, context.drain),
+            reader: Reader::new(options.clone(), context.on_error.clone(), context.drain),
             options,
             finder,
             codecs: context.codecs.clone(),
@@ -115,6 +117,7 @@ impl Follower {
             scans: 0,
             rescan: false,
             problems: BTreeMap::new(),
+            unmatched: BTreeSet::new(),
             error: None,
             done_bytes: 0,
             known_bytes: 0,

@@ -5,18 +5,25 @@
 //! behind it. It leaves at most `max_line` bytes: a longer record is decided by being longer, and
 //! its rest is dropped as it comes ([`LineState::Skip`]). So memory is bounded whatever the file.
 
+use std::io::Write;
 use std::path::Path;
 
-use bytes::Bytes;
 use memchr::memchr;
 use towpath_record::{BatchBuilder, Header};
-use towpath_sdk::{Decoder, Envelope, Error, ErrorKind, OnError, Refused, Result};
+use towpath_sdk::{
+    Decoder, Envelope, Error, ErrorKind, Original, REFUSED_MAX, Refused, Result, Stage, Tolerance,
+};
 
 use super::saved::LineState;
 use crate::config::{FileHeader, FileSourceOptions, Framing, Multiline, Oversize};
 
 /// Of a refused record that is too long only the beginning is shown.
 const SHOWN_BYTES: usize = 4096;
+
+/// As many headers as there are to choose from; none is chosen twice.
+const HEADERS_MAX: usize = 3;
+/// Of the largest position.
+const DIGITS_MAX: usize = 20;
 
 /// What the end of the given bytes is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +49,7 @@ pub struct Records<'a> {
     pub builder: &'a mut BatchBuilder,
     pub decoder: &'a mut dyn Decoder,
     pub refused: &'a mut Vec<Refused>,
-    pub on_error: OnError,
+    pub on_error: &'a Tolerance,
     pub options: &'a FileSourceOptions,
     /// For messages and the header.
     pub path: &'a Path,
@@ -54,7 +61,7 @@ pub struct Records<'a> {
 
 impl Records<'_> {
     pub fn is_full(&self) -> bool {
-        self.builder.size_bytes() >= self.full_bytes
+        self.builder.size_bytes() >= self.full_bytes || self.refused.len() >= REFUSED_MAX
     }
 
     /// Adds the record that begins at `position` of the file.
@@ -75,24 +82,28 @@ impl Records<'_> {
 
     fn add_with_headers(&mut self, payload: &[u8], position: u64) -> Result<()> {
         use std::os::unix::ffi::OsStrExt;
-        let position = position.to_string();
-        let headers: Vec<Header<'_>> = self
-            .options
-            .headers
-            .iter()
-            .map(|header| Header {
-                key: header.as_str().as_bytes(),
-                value: Some(match header {
-                    FileHeader::Path => self.path.as_os_str().as_bytes(),
-                    FileHeader::Position => position.as_bytes(),
-                    FileHeader::Host => self.host.as_bytes(),
-                }),
-            })
-            .collect();
+        let mut digits = [0; DIGITS_MAX];
+        let mut room = &mut digits[..];
+        // There is room for every number.
+        let _ = write!(room, "{position}");
+        let length = DIGITS_MAX - room.len();
+        let mut headers = [Header {
+            key: b"",
+            value: None,
+        }; HEADERS_MAX];
+        let wanted = &self.options.headers;
+        for (header, wanted) in headers.iter_mut().zip(wanted.iter()) {
+            header.key = wanted.as_str().as_bytes();
+            header.value = Some(match wanted {
+                FileHeader::Path => self.path.as_os_str().as_bytes(),
+                FileHeader::Position => &digits[..length],
+                FileHeader::Host => self.host.as_bytes(),
+            });
+        }
         let envelope = Envelope {
             timestamp_ms: self.timestamp_ms,
             key: None,
-            headers: &headers,
+            headers: &headers[..wanted.len().min(HEADERS_MAX)],
         };
         self.decoder.decode(payload, &envelope, self.builder)
     }
@@ -133,8 +144,9 @@ impl Records<'_> {
         let place = format!("{} at byte {position}", self.path.display());
         let error = Error::record("read", place).because(error);
         Refused {
+            stage: Stage::Decode,
             error,
-            payload: Bytes::copy_from_slice(payload),
+            record: Original::undecoded(payload, self.timestamp_ms),
         }
     }
 }

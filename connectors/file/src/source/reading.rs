@@ -6,7 +6,7 @@
 use std::io;
 
 use towpath_record::BatchBuilder;
-use towpath_sdk::{Part, Result, SourceBatch};
+use towpath_sdk::{Part, REFUSED_MAX, Result, SourceBatch};
 
 use super::content::{Content, Stamp};
 use super::cursor::{CursorId, Handle};
@@ -54,6 +54,7 @@ impl Follower {
         let mut size_bytes = 0;
         while size_bytes + CHUNK_BYTES / 4 < FULL_BYTES
             && batch.parts.len() < PARTS_MAX
+            && batch.refused.len() < REFUSED_MAX
             && self.error.is_none()
             && let Some(id) = self.next_ready()
         {

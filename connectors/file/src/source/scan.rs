@@ -54,6 +54,7 @@ impl Follower {
             }
         }
         self.kindred = None;
+        self.report_unmatched(&listing);
         self.report_listing(&listing);
         self.remember_less(now_ms);
         listing.folders

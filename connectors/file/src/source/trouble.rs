@@ -91,7 +91,6 @@ impl Follower {
         let error = Error::transient("read on", format!("{} at byte {position}", path.display()))
             .because(format!("it was truncated or replaced before its last {unread} bytes were read"))
             .remedy("its new content is read from the beginning; what was cut off is read if rotation kept a copy that `include` matches");
-        tracing::warn!("{error}");
         self.report(&path, Some(&error));
     }
 
@@ -120,6 +119,34 @@ impl Follower {
         }
         let error = Error::transient("read", path.display()).because(error);
         self.report(&path, Some(&error));
+    }
+
+    /// Says which globs match nothing at the start, and each that does later. Where files are taken
+    /// away once they are read, there being none is as it should be.
+    pub(super) fn report_unmatched(&mut self, listing: &Listing) {
+        if self.scans == 1 && self.task == 0 && self.options.after == After::Keep {
+            self.unmatched.clone_from(&listing.unmatched);
+            let remedy = if self.draining {
+                // It says itself which named files are missing.
+                let missing = |glob: &String| listing.missing.iter().any(|path| path == glob);
+                self.unmatched.retain(|glob| !missing(glob));
+                "check `include`"
+            } else {
+                "check `include`; files that appear later are read"
+            };
+            for glob in &self.unmatched {
+                let error = Error::transient("find", format!("a file that matches {glob}"));
+                self.health.report(glob, Some(&error.remedy(remedy)));
+            }
+        }
+        let health = &self.health;
+        self.unmatched.retain(|glob| {
+            let still = listing.unmatched.contains(glob);
+            if !still {
+                health.report(glob, None);
+            }
+            still
+        });
     }
 
     pub(super) fn report_listing(&mut self, listing: &Listing) {

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 use towpath_record::BatchBuilder;
-use towpath_sdk::{Error, OnError, Refused};
+use towpath_sdk::{Error, Refused, Tolerance};
 
 use super::content::Content;
 use super::cursor::{Cursor, Handle};
@@ -32,7 +32,7 @@ pub struct Reader {
     buffer: Vec<u8>,
     options: Arc<FileSourceOptions>,
     host: String,
-    on_error: OnError,
+    on_error: Tolerance,
     draining: bool,
 }
 
@@ -66,7 +66,7 @@ impl From<io::Error> for NoTurn {
 }
 
 impl Reader {
-    pub fn new(options: Arc<FileSourceOptions>, on_error: OnError, draining: bool) -> Self {
+    pub fn new(options: Arc<FileSourceOptions>, on_error: Tolerance, draining: bool) -> Self {
         let name = rustix::system::uname();
         let host = name.nodename().to_string_lossy().into_owned();
         Self {
@@ -105,7 +105,7 @@ impl Reader {
             builder,
             decoder: &mut **decoder,
             refused,
-            on_error: self.on_error,
+            on_error: &self.on_error,
             options: &self.options,
             path: &cursor.saved.origin,
             host: &self.host,
@@ -197,7 +197,8 @@ fn read_on(
     let room = records
         .full_bytes
         .saturating_sub(records.builder.size_bytes());
-    let full = room < WORTH_READING_BYTES && !records.builder.is_empty();
+    let filled = room < WORTH_READING_BYTES && !records.builder.is_empty();
+    let full = filled || records.is_full();
     !(full || turn.caught_up || turn.refused.is_some())
 }
 

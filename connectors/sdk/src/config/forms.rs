@@ -71,7 +71,7 @@ impl OptionType for Pattern {
 
 impl OptionType for Template {
     fn kind() -> Kind {
-        Kind::Text(Form {
+        Kind::Template(Form {
             name: "template",
             pattern: None,
             example: "{topic}-{partition}",
@@ -92,7 +92,7 @@ pub struct PathTemplate(pub Template);
 impl OptionType for PathTemplate {
     fn kind() -> Kind {
         let example = "out/{topic}-{partition}-{start_offset:020}.jsonl";
-        Kind::Text(Form {
+        Kind::Template(Form {
             name: "path template",
             pattern: None,
             example,

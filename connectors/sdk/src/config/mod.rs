@@ -6,6 +6,7 @@
 //! tree comes from (YAML) is not known here.
 
 mod forms;
+mod manual;
 mod node;
 mod options;
 mod problem;
@@ -13,16 +14,19 @@ mod shared;
 mod spec;
 mod types;
 mod units;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::{choice, options};
 pub use forms::{PathTemplate, Pattern};
+pub use manual::text_forms;
 pub use node::{Key, Node, NodeValue, Reference, Span};
 pub use options::{OptionType, Reader, parse_choice};
 pub use problem::{Problem, Problems, nearest};
 pub use shared::{Compression, Fields, Format, RecordField};
 pub use spec::{Form, Kind, OptionSpec, OptionsSpec, Word, markdown_table};
-pub use types::{Integer, OneOrMany, Secret};
+pub use types::{Integer, OneOrMany, Secret, whole_number};
 pub use units::{Duration, Limit, Size, Start, Timezone};
+pub use values::{ByPath, ExpressionText, Literal, Named};

@@ -7,7 +7,9 @@ use crate::printable;
 pub struct Span {
     /// Which text; the reader of the texts numbers them.
     pub source: u32,
+    /// The first byte.
     pub start: u32,
+    /// The byte behind the last.
     pub end: u32,
 }
 
@@ -19,10 +21,12 @@ impl Span {
         end: 0,
     };
 
+    /// Bytes `start..end` of text `source`.
     pub fn new(source: u32, start: u32, end: u32) -> Self {
         Self { source, start, end }
     }
 
+    /// Whether it is [`Span::NONE`].
     pub fn is_none(self) -> bool {
         self.source == u32::MAX
     }
@@ -33,6 +37,7 @@ impl Span {
 pub struct Node {
     /// Where to point for this value: a scalar or `{ }` itself, else the key above it.
     pub span: Span,
+    /// What it is.
     pub value: NodeValue,
     /// Where the text begins in the source, when it stands there letter by letter.
     pub text_start: Option<u32>,
@@ -43,10 +48,15 @@ pub struct Node {
 /// What a value is. Numbers are as written: `7`, `1.5`, `-2e3`; `012` and `1_000` are text.
 #[derive(Clone, PartialEq, Eq)]
 pub enum NodeValue {
+    /// Nothing, or `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// Its digits.
     Number(String),
+    /// Text.
     String(String),
+    /// In the order written.
     List(Vec<Node>),
     /// In the order written; no name stands twice.
     Map(Vec<(Key, Node)>),
@@ -55,7 +65,9 @@ pub enum NodeValue {
 /// The name of an entry of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
+    /// What the user wrote.
     pub name: String,
+    /// Where.
     pub span: Span,
 }
 
@@ -69,6 +81,7 @@ pub struct Reference {
 }
 
 impl Node {
+    /// A value that is not letter by letter in the text, and came from no reference.
     pub fn new(span: Span, value: impl Into<NodeValue>) -> Self {
         Self {
             span,

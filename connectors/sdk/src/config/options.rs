@@ -20,6 +20,9 @@ pub trait OptionType: Sized {
 pub struct Reader<'a> {
     node: &'a Node,
     spec: OptionsSpec,
+    /// Unknown entries that are read as the option they were meant to be, so that this is not said
+    /// to be missing, too.
+    slips: Vec<(&'static str, &'a Node)>,
 }
 
 impl<'a> Reader<'a> {
@@ -35,19 +38,26 @@ impl<'a> Reader<'a> {
             }));
             return None;
         };
-        for (key, _) in entries {
+        let mut slips = Vec::new();
+        for (key, value) in entries {
             if spec.get(&key.name).is_none() {
                 let message = format!("unknown option `{}`", crate::printable(&key.name));
                 problems.push(Problem::new(key.span, message).suggest(&key.name, spec.names()));
+                slips.extend(spec.meant(&key.name, node).map(|meant| (meant, value)));
             }
         }
-        Some(Self { node, spec })
+        Some(Self { node, spec, slips })
     }
 
     /// The value of option `name`, which the spec has.
     pub fn take<T: OptionType>(&self, name: &str, problems: &mut Problems) -> Option<T> {
         let name = plain(name);
-        if let Some(node) = self.node.get(name) {
+        let slip = || self.slips.iter().find(|(meant, _)| *meant == name);
+        if let Some(node) = self
+            .node
+            .get(name)
+            .or_else(|| slip().map(|(_, node)| *node))
+        {
             return T::parse(node, problems);
         }
         let option = self.spec.get(name)?;

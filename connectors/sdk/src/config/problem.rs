@@ -7,6 +7,7 @@ use super::Span;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// Where; [`Span::NONE`] when it has no place.
     pub span: Span,
     /// What is wrong and what was expected; a sentence without capital and full stop.
     pub message: String,
@@ -22,6 +23,7 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Something wrong at `span`.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
         Self {
             span,
@@ -47,12 +49,14 @@ impl Problem {
             .help("it comes with a later version of towpath")
     }
 
+    /// Says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
+    /// Points at another place, too, and says what is there.
     #[must_use]
     pub fn related(mut self, span: Span, what: impl Into<String>) -> Self {
         self.related = Some((span, what.into()));
@@ -80,10 +84,12 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// None yet.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Adds a problem, unless its value is settled.
     pub fn push(&mut self, problem: Problem) {
         if !self.settled.contains(&problem.span) {
             self.found.push(problem);
@@ -101,27 +107,33 @@ impl Problems {
         self.push(Problem::new(span, message));
     }
 
+    /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
+    /// How many were found.
     pub fn len(&self) -> usize {
         self.found.len()
     }
 
+    /// In the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.found.iter()
     }
 
+    /// Forgets those that `keep` does not want.
     pub fn retain(&mut self, keep: impl FnMut(&Problem) -> bool) {
         self.found.retain(keep);
     }
 
+    /// Adds all of `other`.
     pub fn append(&mut self, other: Problems) {
         self.found.extend(other.found);
         self.settled.extend(other.settled);
     }
 
+    /// In the order in which they were found.
     pub fn into_vec(self) -> Vec<Problem> {
         self.found
     }

@@ -7,8 +7,11 @@ use crate::choice;
 /// or a map with `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
+    /// UTF-8 text.
     Text,
+    /// Bytes, not looked into.
     Bytes,
+    /// One JSON value.
     Json,
 }
 
@@ -56,20 +59,24 @@ impl OptionType for Format {
 /// How a file, object or body is compressed. A word, or a map with `type` and `level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
+    /// As it is.
     None,
-    /// `level` from 1 (fast) to 9 (small).
+    /// One gzip member after the other.
     Gzip {
+        /// From 1 (fast) to 9 (small).
         level: u32,
     },
-    /// `level` from 1 (fast) to 19 (small).
+    /// One zstd frame after the other.
     Zstd {
+        /// From 1 (fast) to 19 (small).
         level: u32,
     },
 }
 
 impl Compression {
-    /// The levels when none is given.
+    /// gzip at the level that holds when none is given.
     pub const GZIP: Self = Self::Gzip { level: 6 };
+    /// zstd at the level that holds when none is given.
     pub const ZSTD: Self = Self::Zstd { level: 3 };
 
     /// The word that is written for it.

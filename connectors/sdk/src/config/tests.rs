@@ -113,7 +113,6 @@ fn all_problems_at_once() {
     check::<Example>(
         &node,
         "unknown option `includ`; did you mean `include`?\n\
-         missing option `include` (text or list of text); `include`: Globs of the files to read.\n\
          expected a size such as 64MiB, found the text `10GB`; did you mean `10GiB`?\n\
          expected one of `truncate`, `skip`, found the text `trunkate`; did you mean `truncate`?\n\
          unknown option `other`; possible: on, rate\n\
@@ -205,12 +204,33 @@ fn sizes_and_durations() {
     );
     check::<Limit>(&text("forever"), "Forever");
     check::<Start>(&text("latest"), "Latest");
+    check::<Start>(
+        &number("2020"),
+        "expected `earliest`, `latest`, a time such as 2026-01-01T00:00:00Z or a duration such as 2h, found the number 2020; did you mean `2020-01-01T00:00:00Z`?",
+    );
     check::<Start>(&text("2h"), "Ago(Duration(7200s))");
     check::<Start>(&text("2026-01-01T00:00:00Z"), "At(1767225600000)");
     assert_eq!(Size(3 << 20).to_string(), "3MiB");
     assert_eq!(
         Duration(std::time::Duration::from_secs(90)).to_string(),
         "90s"
+    );
+}
+
+#[test]
+fn a_missing_option_is_reported_unless_it_was_misspelt() {
+    let missing =
+        "missing option `include` (text or list of text); `include`: Globs of the files to read.";
+    check::<Example>(&map(&[]), missing);
+    check::<Example>(
+        &map(&[("includ", number("7"))]),
+        "unknown option `includ`; did you mean `include`?\n\
+         expected text, found the number 7; to make it text, quote it: \"7\"",
+    );
+    let there = [("include", text("a")), ("includ", number("7"))];
+    check::<Example>(
+        &map(&there),
+        "unknown option `includ`; did you mean `include`?",
     );
 }
 

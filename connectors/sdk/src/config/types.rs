@@ -1,6 +1,6 @@
 //! The general option types: text, booleans, numbers, lists.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64};
 
 use super::{Kind, Node, NodeValue, OptionType, Problem, Problems};
 
@@ -115,9 +115,12 @@ impl OptionType for bool {
 
 /// A type of whole numbers that options can have.
 pub trait Integer: Sized {
+    /// The smallest that may be written.
     const LOWEST: i64;
+    /// The largest that may be written.
     const HIGHEST: u64;
 
+    /// `None` outside the range.
     fn from_i128(number: i128) -> Option<Self>;
 }
 
@@ -138,26 +141,22 @@ macro_rules! integers {
             }
 
             fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
-                integer(node, problems)
+                whole_number(node, problems)
             }
         }
     )+};
 }
 
 integers! {
-    u8: 0, u8::MAX as u64, |number| number.try_into().ok();
-    u16: 0, u16::MAX as u64, |number| number.try_into().ok();
     u32: 0, u32::MAX as u64, |number| number.try_into().ok();
     u64: 0, u64::MAX, |number| number.try_into().ok();
-    usize: 0, usize::MAX as u64, |number| number.try_into().ok();
-    i32: i32::MIN as i64, i32::MAX as u64, |number| number.try_into().ok();
     i64: i64::MIN, i64::MAX as u64, |number| number.try_into().ok();
     NonZeroU32: 1, u32::MAX as u64, |number| u32::try_from(number).ok().and_then(Self::new);
     NonZeroU64: 1, u64::MAX, |number| u64::try_from(number).ok().and_then(Self::new);
-    NonZeroUsize: 1, usize::MAX as u64, |number| usize::try_from(number).ok().and_then(Self::new);
 }
 
-fn integer<T: Integer>(node: &Node, problems: &mut Problems) -> Option<T> {
+/// Reads a whole number of the type's range.
+pub fn whole_number<T: Integer>(node: &Node, problems: &mut Problems) -> Option<T> {
     if let Some(text) = number_text(node) {
         if let Some(number) = text.parse::<i128>().ok().and_then(T::from_i128) {
             return Some(number);

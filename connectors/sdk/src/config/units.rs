@@ -7,7 +7,7 @@ use super::{Form, Kind, Node, NodeValue, OptionType, Problem, Problems};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(pub u64);
 
-const SIZE_UNITS: &[(&str, u64)] = &[
+pub(super) const SIZE_UNITS: &[(&str, u64)] = &[
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
@@ -59,7 +59,7 @@ fn near_size_unit(unit: &str) -> Option<&'static str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(pub std::time::Duration);
 
-const DURATION_UNITS: &[(&str, u64)] = &[
+pub(super) const DURATION_UNITS: &[(&str, u64)] = &[
     ("d", 86_400_000),
     ("h", 3_600_000),
     ("m", 60_000),
@@ -119,7 +119,9 @@ fn near_duration_unit(unit: &str) -> Option<&'static str> {
 /// A duration, or `forever`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
+    /// Without end.
     Forever,
+    /// That long.
     After(Duration),
 }
 
@@ -146,7 +148,9 @@ impl OptionType for Limit {
 /// Where to begin: `earliest`, `latest`, a moment, or some time ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
+    /// At the oldest there is.
     Earliest,
+    /// Behind what is there.
     Latest,
     /// Milliseconds since 1970.
     At(i64),
@@ -182,6 +186,12 @@ impl OptionType for Start {
                     None
                 }
             };
+        }
+        if let Some(year) = node.written().filter(|written| is_year(written)) {
+            let message = format!("expected {WHAT}, found {}", node.found());
+            let help = format!("did you mean `{year}-01-01T00:00:00Z`?");
+            problems.push(Problem::new(node.span, message).help(help));
+            return None;
         }
         if let Some(word) = node.written().filter(|_| node.text().is_some())
             && let Some(near) = super::nearest(&word, ["earliest", "latest"])
@@ -260,19 +270,27 @@ fn quantity(
     if let Some(unit) = meant {
         problem = problem.help(format!("did you mean `{}{unit}`?", digits.trim()));
     } else {
-        let names: Vec<&str> = units.iter().rev().map(|(name, _)| *name).collect();
-        problem = problem.help(format!(
-            "a whole number and one of the units {}",
-            names.join(", ")
-        ));
+        let names = unit_names(units);
+        problem = problem.help(format!("a whole number and one of the units {names}"));
     }
     problems.push(problem);
     None
 }
 
+/// From small to large.
+pub(super) fn unit_names(units: &[(&str, u64)]) -> String {
+    let names: Vec<&str> = units.iter().rev().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
 /// Number and unit.
 fn split(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len()))
+}
+
+/// Whether it is rather a year than a number of anything.
+fn is_year(written: &str) -> bool {
+    written.len() == 4 && is_whole(written) && ("1970".."2200").contains(&written)
 }
 
 fn is_whole(digits: &str) -> bool {

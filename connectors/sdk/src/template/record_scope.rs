@@ -15,10 +15,13 @@ pub type ValueAt = for<'v> fn(&'v [u8], &Path) -> Result<Option<Cow<'v, str>>>;
 /// of its own) looks there first.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordScope<'a> {
+    /// The pipeline's name.
     pub pipeline: &'a str,
     /// Within its pipeline.
     pub connector: &'a str,
+    /// Where keys, times, headers and values come from.
     pub record: &'a Record<'a>,
+    /// Looks into the value.
     pub value_at: ValueAt,
     /// Milliseconds since 1970; the same for all records handled together.
     pub now_ms: i64,
@@ -31,8 +34,10 @@ impl Scope for RecordScope<'_> {
             TemplateName::Key => Fill::Bytes(Cow::Borrowed(record.key?)),
             TemplateName::Timestamp => Fill::Timestamp(record.timestamp_ms),
             TemplateName::Now => Fill::Timestamp(self.now_ms),
-            // What is no JSON has no fields.
-            TemplateName::Value(path) => Fill::Text((self.value_at)(record.value?, path).ok()??),
+            TemplateName::Value(path) => match (self.value_at)(record.value?, path) {
+                Ok(text) => Fill::Text(text?),
+                Err(error) => Fill::Unreadable(error),
+            },
             TemplateName::Header(name) => {
                 // Kafka's `lastHeader`: the last one of a name counts.
                 let named = |header: &towpath_record::Header<'_>| header.key == name.as_bytes();

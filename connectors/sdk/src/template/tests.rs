@@ -12,6 +12,9 @@ impl Scope for Fields {
             TemplateName::Timestamp => Fill::Timestamp(1_767_225_600_123),
             TemplateName::Key => Fill::Bytes((&b"../a/b"[..]).into()),
             TemplateName::Header(name) if name == "raw" => Fill::Bytes((&b"\xff\0%"[..]).into()),
+            TemplateName::Header(name) if name == "mixed" => Fill::Bytes(
+                (&b"..a\xc2\xa0\xc3\xa9\xc2\x80\xc2\x9f\xff\xc3\xbc/\\\x7f\xc3"[..]).into(),
+            ),
             TemplateName::Header(name) if name == "empty" => Fill::Text("".into()),
             TemplateName::Header(name) if name == "dot" => Fill::Text(".".into()),
             TemplateName::Header(name) if name == "long" => Fill::Text("é".repeat(200).into()),
@@ -60,13 +63,69 @@ fn times_are_formatted() {
         "dt={timestamp:%Y-%m-%d}/{timestamp:%H:%M:%S}",
         "dt=2026-01-01/00:00:00",
     );
-    let zone = TimeZone::fixed(jiff::tz::offset(-1));
+    check(
+        "{timestamp:%A %j %s %:z %Z %:Q %c}",
+        "Thursday 001 1767225600 +00:00 UTC UTC 2026 M01 1, Thu 00:00:00",
+    );
+    let zoned = |text: &str| {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let template = parse(text).with_timezone(zone);
+        let mut out = Vec::new();
+        template.render(&Fields, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(zoned("{timestamp}"), "2026-01-01T01:00:00.123+01:00");
+    assert_eq!(
+        zoned("{timestamp:%Y %H %z %s}{timestamp: %Z}"),
+        "2026 01 +0100 1767225600 CET"
+    );
+}
+
+#[test]
+fn what_cannot_be_filled_says_where_and_why() {
+    let error = |text: &str| {
+        let template = Template::parse(text, Template::NAMES).unwrap();
+        let error = template.render(&Fields, &mut Vec::new()).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        error("app-{headers.absent}"),
+        "cannot fill {headers.absent} of `app-{headers.absent}` for the record at offset 42 of \
+         access-3: it is missing or null; give it a default: {headers.absent|...}"
+    );
+    assert_eq!(
+        error("{now:%Y}"),
+        "cannot fill {now} of `{now:%Y}` for the record at offset 42 of access-3: \
+         it is missing or null; give it a default: {now|...}"
+    );
+    let path_error = |text: &str| {
+        let error = parse(text).render_path(&Fields, &mut Vec::new());
+        error.unwrap_err().to_string()
+    };
+    assert!(path_error("out/{now}").starts_with("cannot fill {now} of `path: out/{now}` for the"));
+    let error = path_error(&format!("{}{{topic}}", "x".repeat(250)));
+    assert!(error.contains("has 256 bytes"), "{error}");
+
+    let mut builder = towpath_record::BatchBuilder::default();
+    builder.push(0, None, Some(b"no JSON"), &[]).unwrap();
+    let batch = builder.finish().unwrap();
+    let record = batch.records().next().unwrap().unwrap();
+    let scope = RecordScope {
+        pipeline: "p",
+        connector: "c",
+        record: &record,
+        value_at: |_, _| Err(Error::record("look up", "it").because("the value is not JSON")),
+        now_ms: 0,
+    };
+    let error = parse("{value.a}").render(&scope, &mut Vec::new());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "cannot fill {value.a} of `{value.a}` for a record: cannot look up it: \
+         the value is not JSON; give it a default: {value.a|...}"
+    );
     let mut out = Vec::new();
-    parse("{timestamp:%Y %H}")
-        .with_timezone(zone)
-        .render(&Fields, &mut out)
-        .unwrap();
-    assert_eq!(out, b"2025 23");
+    parse("{value.a|none}").render(&scope, &mut out).unwrap();
+    assert_eq!(out, b"none");
 }
 
 #[test]
@@ -75,6 +134,10 @@ fn filled_parts_stay_within_a_file_name() {
     check_path("out/{headers.raw}", "out/%FF%00%25");
     check_path("out/.{headers.dot}/x", "out/.%2E/x");
     check_path("out/.{headers.empty}./x", "out/.%-./x");
+    check_path(
+        "{headers.mixed}",
+        "%2E.a\u{a0}é%C2%80%C2%9F%FFü%2F%5C%7F%C3",
+    );
     let cut = format!("{}%~95a9bf7c2f2ea1d5", "é".repeat(66));
     let mut out = Vec::new();
     parse("{headers.long}")
@@ -107,16 +170,12 @@ fn a_bad_record_leaves_nothing_behind() {
 fn what_a_template_needs() {
     let facts = |text: &str| {
         let template = parse(text);
-        (
-            template.is_constant(),
-            template.is_per_record(),
-            template.reads_content(),
-        )
+        (template.is_constant(), template.is_per_record())
     };
-    assert_eq!(facts("plain"), (true, false, false));
-    assert_eq!(facts("{topic}-{partition}"), (false, false, false));
-    assert_eq!(facts("{key}"), (false, true, false));
-    assert_eq!(facts("{value.a}"), (false, true, true));
+    assert_eq!(facts("plain"), (true, false));
+    assert_eq!(facts("{topic}-{partition}"), (false, false));
+    assert_eq!(facts("{key}"), (false, true));
+    assert_eq!(facts("{value.a}"), (false, true));
 }
 
 fn check_error(text: &str, at: std::ops::Range<usize>, message: &str, help: &str) {

@@ -10,8 +10,11 @@ use towpath_record::{BatchBuilder, Record};
 use crate::config::Compression;
 use crate::{
     Codecs, Compressor, Decoder, Encoder, Envelope, Error, Health, NewDecoder, OnError, Result,
-    SinkBatch, SourceContext, State, StateChange, async_trait,
+    SinkBatch, SinkContext, SourceContext, State, StateChange, async_trait,
 };
+
+/// How the value of a record begins that is bad to [`TextDecoder`] and [`TextEncoder`].
+pub const POISON: &[u8] = b"\0poison";
 
 /// State in memory: what was applied or committed is durable at once.
 #[derive(Debug, Default)]
@@ -20,6 +23,7 @@ pub struct FakeState {
 }
 
 impl FakeState {
+    /// What was durable before.
     pub fn new(entries: BTreeMap<Bytes, Bytes>) -> Self {
         Self {
             entries: Mutex::new(entries),
@@ -94,7 +98,7 @@ impl Health for FakeHealth {
     }
 }
 
-/// The payload is the value. One that begins with `\0poison` is a bad record.
+/// The payload is the value; one that begins with [`POISON`] is a bad record.
 #[derive(Debug, Default)]
 pub struct TextDecoder;
 
@@ -106,7 +110,7 @@ impl Decoder for TextDecoder {
         envelope: &Envelope<'_>,
         out: &mut BatchBuilder,
     ) -> Result<()> {
-        if payload.first() == Some(&0) && payload.starts_with(b"\0poison") {
+        if payload.first() == Some(&0) && payload.starts_with(POISON) {
             return Err(Error::record("read", "a record").because("it is poison"));
         }
         out.push(
@@ -124,13 +128,17 @@ pub fn text() -> NewDecoder {
     Arc::new(|| Box::new(TextDecoder))
 }
 
-/// The value and a newline.
+/// The value and a newline; a value that begins with [`POISON`] is a bad record.
 #[derive(Debug, Default)]
 pub struct TextEncoder;
 
 impl Encoder for TextEncoder {
     fn encode(&mut self, _: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
-        out.extend_from_slice(record.value.unwrap_or_default());
+        let value = record.value.unwrap_or_default();
+        if value.starts_with(POISON) {
+            return Err(Error::record("write", "a record").because("it is poison"));
+        }
+        out.extend_from_slice(value);
         out.push(b'\n');
         Ok(())
     }
@@ -170,7 +178,25 @@ pub fn source_context(state: Arc<FakeState>, drain: bool) -> SourceContext {
         state,
         new_decoder: text(),
         codecs: Arc::new(NoCodecs),
-        on_error: OnError::Fail,
+        on_error: OnError::Fail.into(),
+        health: Arc::new(FakeHealth::default()),
+    }
+}
+
+/// What a single task of a sink is given, of no partition yet: text, no codecs, `on_error: fail`.
+pub fn sink_context(state: Arc<FakeState>) -> SinkContext {
+    SinkContext {
+        connector: "test.sink".into(),
+        task: 0,
+        tasks: 1,
+        log_id: "log".into(),
+        generation: 0,
+        partitions: Vec::new(),
+        state,
+        encoder: Box::new(TextEncoder),
+        value_at: |_, _| Ok(None),
+        codecs: Arc::new(NoCodecs),
+        on_error: OnError::Fail.into(),
         health: Arc::new(FakeHealth::default()),
     }
 }

@@ -6,5 +6,8 @@ mod fakes;
 mod sink_conformance;
 
 pub use conformance::{SourceSubject, check_source};
-pub use fakes::{FakeHealth, FakeState, NoCodecs, TextDecoder, TextEncoder, source_context, text};
+pub use fakes::{
+    FakeHealth, FakeState, NoCodecs, POISON, TextDecoder, TextEncoder, sink_context,
+    source_context, text,
+};
 pub use sink_conformance::{SinkSubject, check_sink};

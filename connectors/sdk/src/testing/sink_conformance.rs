@@ -7,11 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use towpath_record::{Batch, BatchBuilder, stamp_base_offset};
 
-use super::{FakeHealth, FakeState, NoCodecs, TextEncoder};
+use super::{FakeState, POISON, sink_context};
 use crate::config::Format;
 use crate::{
-    Encoder, Error, ErrorKind, OnError, Result, Sink, SinkBatch, SinkContext, SinkPartition,
-    SinkTopic, async_trait,
+    ErrorKind, OnError, Result, Sink, SinkBatch, SinkContext, SinkPartition, SinkTopic, async_trait,
 };
 
 /// A sink that the kit can put through its paces, and its far side, which begins empty.
@@ -104,29 +103,21 @@ async fn poison(subject: &mut impl SinkSubject, on_error: OnError) {
     let mut worker = Worker::new(on_error);
     worker.poison = Some(3);
     let mut sink = worker.open(subject).await;
-    sink.write(vec![worker.batch(0, 0..10)])
-        .await
-        .expect("a write");
+    let written = sink.write(vec![worker.batch(0, 0..10)]).await;
     worker
         .flush(&mut *sink)
         .await
         .expect("what came before the bad record is delivered");
     let expected: Vec<u64> = match on_error {
-        OnError::Skip => {
+        OnError::Skip | OnError::DeadLetter => {
+            written.expect("a write");
             assert_eq!((worker.offset, worker.refused), (10, 1));
             (0..10).filter(|offset| *offset != 3).collect()
         }
         OnError::Fail => {
-            assert_eq!(worker.offset, 3, "the offset stays at the bad record");
-            assert!(
-                sink.deadline().is_some(),
-                "the sink asks for the flush that says why"
-            );
-            let error = worker
-                .flush(&mut *sink)
-                .await
-                .expect_err("the bad record fails the task");
+            let error = written.expect_err("the bad record fails the task");
             assert_eq!(error.kind(), ErrorKind::Record);
+            assert_eq!(worker.offset, 3, "the offset stays at the bad record");
             (0..3).collect()
         }
     };
@@ -185,7 +176,7 @@ struct Worker {
     /// The committed offset.
     offset: u64,
     refused: usize,
-    /// The offset of a record that cannot be encoded.
+    /// The offset of a record that is bad.
     poison: Option<u64>,
 }
 
@@ -214,18 +205,9 @@ impl Worker {
             offset: self.offset,
         };
         let context = SinkContext {
-            connector: "test.sink".into(),
-            task: 0,
-            tasks: 1,
-            log_id: "log".into(),
-            generation: 0,
             partitions: vec![partition],
-            state: self.state.clone(),
-            encoder: Box::new(Poisoned(self.poison)),
-            value_at: |_, _| Ok(None),
-            codecs: Arc::new(NoCodecs),
-            on_error: self.on_error,
-            health: Arc::new(FakeHealth::default()),
+            on_error: self.on_error.into(),
+            ..sink_context(self.state.clone())
         };
         sink.open(context).await.expect("an open");
         sink
@@ -235,24 +217,23 @@ impl Worker {
         let mut builder = BatchBuilder::default();
         let first = offsets.start;
         for offset in offsets {
+            let value = match self.poison {
+                Some(poison) if poison == offset => POISON.to_vec(),
+                _ => value(offset),
+            };
             builder
-                .push(0, None, Some(&value(offset)), &[])
+                .push(0, None, Some(&value), &[])
                 .expect("a small record");
         }
         let mut bytes = builder.finish().expect("a record").into_bytes().to_vec();
         stamp_base_offset(&mut bytes, i64::try_from(first).expect("a small offset"));
         let batch = Batch::parse(Bytes::from(bytes)).expect("a batch that was just built");
-        SinkBatch {
-            topic: self.topic.clone(),
-            partition: 0,
-            from_offset,
-            batches: vec![batch],
-        }
+        SinkBatch::new(self.topic.clone(), 0, from_offset, vec![batch])
     }
 
     /// Flushes, and commits what was flushed.
     async fn flush(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let flushed = sink.flush().await?;
+        let flushed = sink.flush(false).await?;
         self.state.apply(&flushed.state);
         for reached in flushed.offsets {
             assert!(reached.offset >= self.offset, "an offset never goes back");
@@ -260,25 +241,5 @@ impl Worker {
         }
         self.refused += flushed.refused.len();
         Ok(())
-    }
-}
-
-/// Text, but for one record.
-struct Poisoned(Option<u64>);
-
-impl Encoder for Poisoned {
-    fn encode(
-        &mut self,
-        batch: &SinkBatch,
-        record: &towpath_record::Record<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        if self
-            .0
-            .is_some_and(|poison| Ok(poison) == u64::try_from(record.offset))
-        {
-            return Err(Error::record("write", "a record").because("it is poison"));
-        }
-        TextEncoder.encode(batch, record, out)
     }
 }

@@ -167,3 +167,30 @@ async fn conforms() {
     })
     .await;
 }
+
+#[test]
+fn a_glob_that_matches_nothing_is_said_until_it_does() {
+    let mut rig = Rig::new("*.log", &[]);
+    rig.write("other.txt", "one\n");
+    rig.scan();
+    let problems = rig.health.problems();
+    let (place, problem) = problems.first_key_value().unwrap();
+    assert!(place.ends_with("/*.log"), "{place}");
+    assert_eq!(
+        *problem,
+        format!(
+            "cannot find a file that matches {place}; check `include`; files that appear later are read"
+        )
+    );
+    rig.write("a.log", "one\n");
+    assert_eq!(rig.values(), ["one"]);
+    assert!(rig.health.problems().is_empty());
+    // Files come and go.
+    rig.delete("a.log");
+    rig.scan();
+    assert_eq!(rig.health.history().len(), 1);
+
+    let mut inbox = Rig::new("*.log", &[("after", text("delete"))]);
+    inbox.scan();
+    assert!(inbox.health.history().is_empty());
+}

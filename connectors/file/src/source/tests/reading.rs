@@ -1,11 +1,12 @@
 //! Reading: resuming anywhere, starts, headers, bad files, `after`, many files.
 
-use towpath_sdk::config::{Node, NodeValue, Span};
+use towpath_sdk::config::{Node, NodeValue, Problems, Span};
 use towpath_sdk::testing::text as text_decoder;
 use towpath_sdk::{OnError, StateChange};
 
 use super::super::saved::{LineState, Saved};
-use super::{Rig, counted, gzip, text};
+use super::{Rig, counted, gzip, map, text};
+use crate::config::FileSourceConfig;
 
 fn lines(name: &str, count: usize) -> String {
     (0..count)
@@ -170,6 +171,19 @@ fn headers_tell_where_a_record_comes_from() {
 }
 
 #[test]
+fn no_header_stands_twice() {
+    let names = ["path", "host", "path"].map(text).to_vec();
+    let options = [
+        ("include", text("a")),
+        ("headers", Node::new(Span::NONE, NodeValue::List(names))),
+    ];
+    let mut problems = Problems::new();
+    assert!(FileSourceConfig::parse(&map(&options), &mut problems).is_none());
+    let messages: Vec<_> = problems.iter().map(|problem| &problem.message).collect();
+    assert_eq!(messages, ["a header stands twice"]);
+}
+
+#[test]
 fn what_is_no_regular_file_is_left_alone() {
     let mut rig = Rig::new("*", &[]);
     rig.write("a.log", "one\n");
@@ -289,12 +303,12 @@ fn bad_records_go_to_on_error() {
     assert_eq!(rig.records.len(), 1);
 
     let mut context = rig.context();
-    context.on_error = OnError::Skip;
+    context.on_error = OnError::Skip.into();
     context.new_decoder = text_decoder();
     let (mut follower, _) = super::Follower::open(rig.options(), &context, rig.now_ms()).unwrap();
     let batch = follower.next_batch(rig.now_ms()).unwrap().unwrap();
     assert_eq!(batch.refused.len(), 1);
-    assert_eq!(&batch.refused[0].payload[..], b"\0poison");
+    assert_eq!(batch.refused[0].record.value.as_deref().unwrap(), b"\0poison");
     assert_eq!(batch.parts[0].batch.len(), 1);
 }
 

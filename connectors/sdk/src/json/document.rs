@@ -1,0 +1,306 @@
+//! The decoded values of one batch.
+//!
+//! A value is a tree of nodes; each node is a piece of JSON text: of the batch's own bytes, or of
+//! text that was made since. All nodes of a batch stand in one vector and all made text in another,
+//! so that decoding and changing a record allocates nothing. A node that nobody has changed is
+//! written by copying its text, and neighbours in one copy.
+
+mod change;
+mod parse;
+mod write;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use self::parse::Parser;
+use super::scan::{Fault, string_text};
+use crate::{Path, Step};
+
+/// Nodes of one batch at most: a bound on memory, not met by records anyone would read.
+const NODES_MAX: usize = 4 << 20;
+/// No node.
+const NONE: u32 = u32::MAX;
+/// Set in a span that lies in the made text.
+const MADE: u32 = 1 << 31;
+
+/// A piece of the batch's bytes, or of the text made since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    bytes: u32,
+}
+
+impl Span {
+    /// `bytes` bytes of the batch from `start` on.
+    fn end(self) -> u32 {
+        self.start + self.bytes
+    }
+}
+
+/// A node of [`Documents`]; it means nothing to those of another batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeId(u32);
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A number, as written.
+    Number,
+    /// A string.
+    String,
+    /// A list of items.
+    Array,
+    /// Fields in their order; of those with one name the first counts.
+    Object,
+}
+
+impl Kind {
+    /// By the first byte of a JSON text.
+    fn of(first: Option<u8>) -> Self {
+        match first {
+            Some(b'{') => Self::Object,
+            Some(b'[') => Self::Array,
+            Some(b'"') => Self::String,
+            Some(b't' | b'f') => Self::Boolean,
+            Some(b'n') => Self::Null,
+            _ => Self::Number,
+        }
+    }
+
+    /// With its article, for messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "a list",
+            Self::Object => "an object",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    kind: Kind,
+    /// Of an object or array: its children say what it is, not its text.
+    changed: bool,
+    /// Whether the name has escapes.
+    escaped: bool,
+    /// Whether name and text stand together, as in the object they were read from.
+    joined: bool,
+    /// The quoted name of a field.
+    name: Span,
+    text: Span,
+    /// Its children: the first and the last, which point at each other through `next`.
+    first: u32,
+    last: u32,
+    next: u32,
+}
+
+/// The decoded values of one batch.
+#[derive(Debug, Default)]
+pub struct Documents {
+    base: Bytes,
+    made: Vec<u8>,
+    nodes: Vec<Node>,
+}
+
+impl Documents {
+    /// Forgets everything, and takes `base` as the bytes that spans refer to: at most 2 GiB.
+    pub fn reset(&mut self, base: Bytes) {
+        debug_assert!(base.len() < MADE as usize);
+        self.base = base;
+        self.made.clear();
+        self.nodes.clear();
+    }
+
+    /// The span of `part`, which lies in the base.
+    ///
+    /// # Panics
+    /// Never for a part of the base; `part` must be one.
+    pub fn span_of(&self, part: &[u8]) -> Span {
+        let start = (part.as_ptr() as usize).wrapping_sub(self.base.as_ptr() as usize);
+        debug_assert!(start + part.len() <= self.base.len());
+        Span {
+            start: start as u32,
+            bytes: part.len() as u32,
+        }
+    }
+
+    /// The bytes of `span`.
+    #[inline]
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        let (from, start) = match span.start & MADE {
+            0 => (&self.base[..], span.start),
+            _ => (&self.made[..], span.start & !MADE),
+        };
+        &from[start as usize..][..span.bytes as usize]
+    }
+
+    /// The text of `span`, which is UTF-8 wherever it is JSON.
+    fn str(&self, span: Span) -> &str {
+        std::str::from_utf8(self.bytes(span)).unwrap_or_default()
+    }
+
+    /// Keeps what `write` appends.
+    pub fn make(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let start = self.made.len();
+        write(&mut self.made);
+        Span {
+            start: start as u32 | MADE,
+            bytes: (self.made.len() - start) as u32,
+        }
+    }
+
+    /// Keeps the bytes of `span` with what `write` appends to them.
+    pub fn extend(&mut self, span: Span, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let start = self.made.len();
+        match span.start & MADE {
+            0 => {
+                let from = &self.base[span.start as usize..][..span.bytes as usize];
+                self.made.extend_from_slice(from);
+            }
+            _ => {
+                let from = (span.start & !MADE) as usize;
+                self.made
+                    .extend_from_within(from..from + span.bytes as usize);
+            }
+        }
+        write(&mut self.made);
+        Span {
+            start: start as u32 | MADE,
+            bytes: (self.made.len() - start) as u32,
+        }
+    }
+
+    /// The size of the text that was made.
+    pub fn made_bytes(&self) -> usize {
+        self.made.len()
+    }
+
+    /// Decodes the JSON text at `span`: all of it is checked.
+    ///
+    /// # Errors
+    /// The first fault. Nothing is kept of a text with one.
+    pub fn parse(&mut self, span: Span) -> Result<NodeId, Fault> {
+        // The text is borrowed from what the nodes are not in.
+        let Self { base, made, nodes } = self;
+        let (from, start) = match span.start & MADE {
+            0 => (&base[..], span.start),
+            _ => (&made[..], span.start & !MADE),
+        };
+        let text = &from[start as usize..][..span.bytes as usize];
+        super::utf8(text)?;
+        let before = nodes.len();
+        let parsed = Parser::new(text, span.start, nodes).text();
+        if parsed.is_err() {
+            nodes.truncate(before);
+        }
+        parsed.map(NodeId)
+    }
+
+    fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.0 as usize]
+    }
+
+    fn node_mut(&mut self, node: NodeId) -> &mut Node {
+        &mut self.nodes[node.0 as usize]
+    }
+
+    /// What the node is.
+    #[inline]
+    pub fn kind(&self, node: NodeId) -> Kind {
+        self.node(node).kind
+    }
+
+    /// The text of a boolean, a number (as written), or a string with its quotes.
+    pub fn text(&self, node: NodeId) -> &str {
+        self.str(self.node(node).text)
+    }
+
+    /// A string's text.
+    pub fn string(&self, node: NodeId) -> Option<Cow<'_, str>> {
+        (self.kind(node) == Kind::String).then(|| string_text(self.text(node)))
+    }
+
+    /// The name of a field as it was written, without its quotes: for names made from it.
+    pub fn name_text(&self, node: NodeId) -> &str {
+        let quoted = self.str(self.node(node).name);
+        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The name of a field.
+    pub fn name(&self, node: NodeId) -> Cow<'_, str> {
+        string_text(self.str(self.node(node).name))
+    }
+
+    /// The fields or items of a node, in their order.
+    pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let first = self.node(node).first;
+        let first = (first != NONE).then_some(NodeId(first));
+        std::iter::successors(first, |child| self.sibling(*child))
+    }
+
+    /// The child that follows `child` in its tree.
+    pub fn sibling(&self, child: NodeId) -> Option<NodeId> {
+        let next = self.node(child).next;
+        (next != NONE).then_some(NodeId(next))
+    }
+
+    /// The field `name` of an object.
+    pub fn field(&self, node: NodeId, name: &str) -> Option<NodeId> {
+        if self.kind(node) != Kind::Object {
+            return None;
+        }
+        self.children(node)
+            .find(|child| self.is_named(*child, name))
+    }
+
+    /// Item `index` of an array.
+    pub fn item(&self, node: NodeId, index: u32) -> Option<NodeId> {
+        if self.kind(node) != Kind::Array {
+            return None;
+        }
+        self.children(node).nth(index as usize)
+    }
+
+    #[inline]
+    fn is_named(&self, child: NodeId, name: &str) -> bool {
+        let child = self.node(child);
+        if child.escaped {
+            return string_text(self.str(child.name)) == name;
+        }
+        child.name.bytes as usize == name.len() + 2
+            && self.bytes(child.name)[1..=name.len()] == *name.as_bytes()
+    }
+
+    /// Whether `child` of `tree` is the field `name`.
+    pub fn is_field(&self, tree: NodeId, child: NodeId, name: &str) -> bool {
+        self.kind(tree) == Kind::Object && self.is_named(child, name)
+    }
+
+    fn step(&self, node: NodeId, step: &Step) -> Option<NodeId> {
+        match step {
+            Step::Field(name) => self.field(node, name),
+            Step::Index(index) => self.item(node, *index),
+        }
+    }
+
+    /// What stands at `path` below `root`.
+    pub fn find(&self, root: NodeId, path: &Path) -> Option<NodeId> {
+        path.steps()
+            .iter()
+            .try_fold(root, |node, step| self.step(node, step))
+    }
+}
+
+const TOO_MANY: Fault = Fault {
+    at: 0,
+    what: "more than 4,194,304 values in one batch",
+};

@@ -1,0 +1,167 @@
+//! A working batch gives back what came, but for what was changed.
+
+use towpath_record::{Batch, BatchBuilder, Header};
+
+use super::*;
+use crate::Path;
+
+/// A batch of `values`, each with the key `k` and a header.
+fn batch(values: &[&str]) -> Batch {
+    let mut builder = BatchBuilder::default();
+    for (number, value) in (0..).zip(values) {
+        let header = Header {
+            key: b"h",
+            value: Some(b"1"),
+        };
+        builder
+            .push(number, Some(b"k"), Some(value.as_bytes()), &[header])
+            .expect("a small record");
+    }
+    builder.finish().expect("a record")
+}
+
+fn loaded(values: &[&str], format: Format) -> WorkingBatch {
+    let mut working = WorkingBatch::default();
+    working.load(&batch(values), format, 0).expect("records");
+    working
+}
+
+/// The values that leave, as text; null is `-`.
+fn emitted(working: &mut WorkingBatch, format: Format) -> Vec<String> {
+    let mut values = Vec::new();
+    let take = |row: Outgoing<'_>| {
+        values.push(row.value.map_or("-".into(), |value| {
+            String::from_utf8_lossy(value).into_owned()
+        }));
+        Ok(())
+    };
+    working.emit(format, take).expect("nothing fails");
+    values
+}
+
+#[test]
+fn what_nobody_touched_is_the_same_batch() {
+    let mut working = loaded(&[r#"{"a": 1}"#], Format::Json);
+    assert!(working.unchanged().is_some());
+    let root = working.root(0, Side::Value).expect("JSON");
+    assert!(root.is_some() && working.unchanged().is_some(), "only read");
+    assert_eq!(emitted(&mut working, Format::Json), [r#"{"a": 1}"#]);
+}
+
+#[test]
+fn rows_are_changed_dropped_split_and_refused() {
+    let mut working = loaded(
+        &[r#"{"a":1,"b":2}"#, r#"{"a":2}"#, "{", r#"{"a":4}"#],
+        Format::Json,
+    );
+    let a = Path::parse("a").expect("a path");
+    working
+        .each(|batch, row| {
+            let root = batch.root_mut(row, Side::Value)?.expect("no null");
+            match row {
+                0 => {
+                    let seven = batch.documents_mut().scalar(|out| out.push(b'7'));
+                    batch.documents_mut().put(root, &a, seven)?;
+                }
+                1 => batch.drop_row(row),
+                _ => {
+                    let make = |batch: &mut WorkingBatch, text: &str| {
+                        let text = text.to_owned();
+                        Cell::Json(batch.documents_mut().make(|out| out.extend(text.bytes())))
+                    };
+                    let (one, two) = (make(batch, "1"), make(batch, "2"));
+                    batch.split(row, [one, two]);
+                }
+            }
+            Ok(())
+        })
+        .expect("only records fail");
+    assert_eq!(
+        emitted(&mut working, Format::Json),
+        [r#"{"a":7,"b":2}"#, "1", "2"]
+    );
+    let refused = std::mem::take(working.refused());
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].index, 2);
+    assert!(refused[0].error.to_string().contains("as JSON"));
+}
+
+#[test]
+fn a_refused_row_takes_its_siblings_along() {
+    let mut working = loaded(&["1", "2", "3"], Format::Json);
+    working
+        .each(|batch, row| {
+            let cell = batch.cell(row, Side::Value);
+            batch.split(row, [cell, cell]);
+            Ok(())
+        })
+        .expect("nothing fails");
+    working.refuse(4, Error::record("try", "the second half"));
+    assert_eq!(emitted(&mut working, Format::Json), ["1", "1", "3", "3"]);
+}
+
+#[test]
+fn values_are_written_as_the_topic_holds_them() {
+    let cases = [
+        (Format::Text, Format::Json, "é\"", "\"é\\\"\""),
+        (Format::Bytes, Format::Json, "abc", "\"YWJj\""),
+        (Format::Text, Format::Text, "a", "a"),
+        (Format::Json, Format::Text, "[1, 2]", "[1, 2]"),
+    ];
+    for (from, to, value, expected) in cases {
+        let mut working = loaded(&[value], from);
+        assert_eq!(emitted(&mut working, to), [expected], "{from:?} to {to:?}");
+    }
+    let mut working = loaded(&["\"a\\nb\""], Format::Json);
+    working.root_mut(0, Side::Value).expect("JSON");
+    assert_eq!(
+        emitted(&mut working, Format::Text),
+        ["a\nb"],
+        "a decoded string alone is its text"
+    );
+}
+
+#[test]
+fn headers_topics_and_keys_are_changed() {
+    let mut working = loaded(&["v", "w"], Format::Text);
+    working.add_header(0, "x", None);
+    working.retain_headers(1, |header| header.key != b"h");
+    working.set_topic(1, "other").expect("few topics");
+    let key = working.documents_mut().make(|out| out.push(b'!'));
+    working.set_cell(0, Side::Key, Cell::Text(key));
+    let mut seen = Vec::new();
+    working
+        .emit(Format::Text, |row| {
+            let names: Vec<_> = row
+                .headers
+                .iter()
+                .map(|header| header.expect("a header").key.to_vec())
+                .collect();
+            seen.push((
+                row.topic.map(|topic| topic.to_string()),
+                row.key.map(<[u8]>::to_vec),
+                row.key_set,
+                names.concat(),
+            ));
+            Ok(())
+        })
+        .expect("nothing fails");
+    assert_eq!(
+        seen,
+        [
+            (None, Some(b"!".to_vec()), true, b"hx".to_vec()),
+            (Some("other".into()), Some(b"k".to_vec()), false, vec![])
+        ]
+    );
+}
+
+#[test]
+fn text_has_no_fields() {
+    let mut working = loaded(&["plain"], Format::Text);
+    let error = working.root(0, Side::Value).expect_err("text");
+    assert!(error.to_string().contains("look into the value"), "{error}");
+    assert_eq!(
+        working.text(0, Side::Value).expect("UTF-8").as_deref(),
+        Some("plain")
+    );
+}

@@ -1,0 +1,28 @@
+//! Avro object container files (Avro 1.11), read to JSON and written from it.
+//!
+//! | Avro | JSON |
+//! |---|---|
+//! | record, map | object |
+//! | union | the value itself; writing takes the first branch that fits |
+//! | enum | its symbol |
+//! | bytes, fixed | base64 |
+//! | float, double | shortest digits that give it back; `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | decimal | a string with all digits |
+//! | uuid | a string |
+//! | date, time, timestamp | ISO 8601 |
+//! | local timestamp | ISO 8601 without a zone |
+//! | duration | ISO 8601, such as `P1M2DT3.004S` |
+//!
+//! Own code instead of the crate `apache-avro`: that one is 58 packages and builds a tree of values
+//! for each record, where text is wanted. The tests hold it against files that crate has written.
+
+mod binary;
+mod container;
+mod decode;
+mod encode;
+mod logical;
+mod schema;
+
+pub(crate) use container::AvroDecoder;
+pub use container::{AvroCodec, AvroWriter};
+pub use schema::AvroSchema;

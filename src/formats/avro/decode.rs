@@ -1,0 +1,199 @@
+//! From Avro's binary encoding to JSON text.
+
+use std::io::Write;
+
+use towpath_sdk::json;
+
+use super::binary::Input;
+use super::logical;
+use super::schema::{AvroSchema, DEPTH_MAX, Type, TypeId};
+use crate::parse::Fault;
+
+/// Bytes of JSON that one record may become: a few bytes can stand for any number of nulls.
+const JSON_BYTES_MAX: usize = 64 << 20;
+
+impl AvroSchema {
+    /// Appends the value that stands next in `input`.
+    pub(super) fn decode(&self, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let end = out.len().saturating_add(JSON_BYTES_MAX);
+        Decode { schema: self, end }.value(self.root, input, out, 0)
+    }
+}
+
+struct Decode<'a> {
+    schema: &'a AvroSchema,
+    /// Where the output must stop.
+    end: usize,
+}
+
+impl Decode<'_> {
+    fn value(
+        &self,
+        id: TypeId,
+        input: &mut Input<'_>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        if depth == DEPTH_MAX {
+            return Err(input.fault("nested more than 64 deep"));
+        }
+        if out.len() > self.end {
+            return Err(input.fault("a record of more than 64 MiB"));
+        }
+        match &self.schema.types[id] {
+            Type::Array(items) => self.array(*items, input, out, depth),
+            Type::Map(values) => self.map(*values, input, out, depth),
+            Type::Union(branches) => {
+                let index = input.size()?;
+                let Some(branch) = branches.get(index) else {
+                    return Err(input.fault("a branch that the union does not have"));
+                };
+                self.value(*branch, input, out, depth + 1)
+            }
+            Type::Record(fields) => {
+                for (index, field) in fields.iter().enumerate() {
+                    out.push(if index == 0 { b'{' } else { b',' });
+                    json::put_string(&field.name, out);
+                    out.push(b':');
+                    self.value(field.value, input, out, depth + 1)?;
+                }
+                if fields.is_empty() {
+                    out.push(b'{');
+                }
+                out.push(b'}');
+                Ok(())
+            }
+            scalar => put_scalar(scalar, input, out),
+        }
+    }
+
+    fn array(
+        &self,
+        items: TypeId,
+        input: &mut Input<'_>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        out.push(b'[');
+        let mut first = true;
+        loop {
+            let count = input.block()?;
+            if count == 0 {
+                break;
+            }
+            for _ in 0..count {
+                if !std::mem::take(&mut first) {
+                    out.push(b',');
+                }
+                self.value(items, input, out, depth + 1)?;
+            }
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    fn map(
+        &self,
+        values: TypeId,
+        input: &mut Input<'_>,
+        out: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        out.push(b'{');
+        let mut first = true;
+        loop {
+            let count = input.block()?;
+            if count == 0 {
+                break;
+            }
+            for _ in 0..count {
+                if !std::mem::take(&mut first) {
+                    out.push(b',');
+                }
+                json::put_string(input.str()?, out);
+                out.push(b':');
+                self.value(values, input, out, depth + 1)?;
+            }
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+fn put_scalar(scalar: &Type, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    match scalar {
+        Type::Null => out.extend_from_slice(b"null"),
+        Type::Boolean => match input.array()? {
+            [0] => out.extend_from_slice(b"false"),
+            [1] => out.extend_from_slice(b"true"),
+            _ => return Err(input.fault("a boolean that is neither 0 nor 1")),
+        },
+        Type::Int => put_display(input.int()?, out),
+        Type::Long => put_display(input.long()?, out),
+        Type::Float => {
+            let number = f32::from_le_bytes(input.array()?);
+            put_float(number.into(), &number, out);
+        }
+        Type::Double => {
+            let number = f64::from_le_bytes(input.array()?);
+            put_float(number, &number, out);
+        }
+        Type::Bytes => json::put_base64(input.bytes()?, out),
+        Type::Fixed(size) => json::put_base64(input.take(*size)?, out),
+        Type::String | Type::UuidString => json::put_string(input.str()?, out),
+        Type::Enum(symbols) => {
+            let index = input.size()?;
+            let Some(symbol) = symbols.get(index) else {
+                return Err(input.fault("a symbol that the enum does not have"));
+            };
+            json::put_string(symbol, out);
+        }
+        _ => {
+            let at = input.at();
+            let text = logical_text(scalar, input)?.ok_or(Fault {
+                at,
+                what: "a value beyond what its logical type can hold",
+            })?;
+            json::put_string(&text, out);
+        }
+    }
+    Ok(())
+}
+
+/// The text of a value with a logical type; `None` when it is out of range.
+fn logical_text(scalar: &Type, input: &mut Input<'_>) -> Result<Option<String>, Fault> {
+    Ok(match scalar {
+        Type::Date => logical::date(input.int()?),
+        Type::Time(units) => logical::time(input.long()?, *units),
+        Type::Timestamp(units) => logical::timestamp(input.long()?, *units),
+        Type::LocalTimestamp(units) => logical::local_timestamp(input.long()?, *units),
+        Type::Decimal(scale, None) => logical::decimal(input.bytes()?, *scale),
+        Type::Decimal(scale, Some(size)) => logical::decimal(input.take(*size)?, *scale),
+        Type::UuidFixed => Some(logical::uuid(input.array()?)),
+        Type::Duration => {
+            let mut part = || Ok::<_, Fault>(u32::from_le_bytes(input.array()?));
+            Some(logical::duration([part()?, part()?, part()?]))
+        }
+        _ => None,
+    })
+}
+
+fn put_display(number: impl std::fmt::Display, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// `written` is the same number in its own width: its `Debug` has the shortest digits that give it
+/// back, with an exponent where it is far from 1.
+fn put_float(number: f64, written: &dyn std::fmt::Debug, out: &mut Vec<u8>) {
+    if number.is_nan() {
+        out.extend_from_slice(b"\"NaN\"");
+    } else if number == f64::INFINITY {
+        out.extend_from_slice(b"\"Infinity\"");
+    } else if number == f64::NEG_INFINITY {
+        out.extend_from_slice(b"\"-Infinity\"");
+    } else {
+        // Writing to a vector cannot fail.
+        let _ = write!(out, "{written:?}");
+    }
+}

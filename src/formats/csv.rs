@@ -1,0 +1,257 @@
+//! CSV (RFC 4180, with the delimiter, quote and escape of one's choice), one object a record.
+//!
+//! A record ends at a line break outside quotes, or with the text. Names come from a header or from
+//! the options. A blank line is no record. An unquoted empty field can stand for null; a quoted one
+//! is the empty string.
+
+mod decode;
+mod encode;
+mod field;
+
+use towpath_sdk::{json, printable};
+
+pub(crate) use decode::CsvDecoder;
+pub use encode::CsvWriter;
+use field::Fields;
+
+use crate::parse::{Fault, Parser, utf8, whole_or_nothing};
+use crate::typed::TextType;
+
+/// How a CSV text is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// Whether the first record of each text names the columns.
+    pub header: bool,
+    /// Name and type of each column, in their order; with a header in any order, and only those
+    /// that are no strings.
+    pub columns: Vec<(String, TextType)>,
+    /// Between fields; an ASCII character.
+    pub delimiter: u8,
+    /// Around fields that hold a delimiter, a quote or a line break; an ASCII character.
+    pub quote: u8,
+    /// Before a quote inside quotes; usually the quote itself.
+    pub escape: u8,
+    /// Whether an empty field without quotes is null instead of an empty string.
+    pub empty_is_null: bool,
+    /// Whether a stray quote is kept as text, a value of another type as a string, and missing or
+    /// surplus fields are let pass, instead of refusing the record.
+    pub lenient: bool,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self {
+            header: true,
+            columns: Vec::new(),
+            delimiter: b',',
+            quote: b'"',
+            escape: b'"',
+            empty_is_null: false,
+            lenient: false,
+        }
+    }
+}
+
+impl CsvOptions {
+    /// Checks that the options make sense together.
+    ///
+    /// # Errors
+    /// Says what is wrong, in words for the person who wrote them.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, byte) in [
+            ("delimiter", self.delimiter),
+            ("quote", self.quote),
+            ("escape", self.escape),
+        ] {
+            if !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | b'\0') {
+                return Err(format!(
+                    "`{name}` must be one ASCII character, and no line break"
+                ));
+            }
+        }
+        if self.delimiter == self.quote || self.delimiter == self.escape {
+            return Err("`delimiter` must differ from `quote` and `escape`".to_owned());
+        }
+        if !self.header && self.columns.is_empty() {
+            return Err("`columns` must be given when there is no header".to_owned());
+        }
+        match twice(self.columns.iter().map(|(name, _)| name.as_str())) {
+            Some(name) => Err(format!("column `{}` is given twice", printable(name))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A name that comes twice.
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+/// A parser of CSV.
+#[derive(Debug, Clone)]
+pub struct Csv {
+    options: CsvOptions,
+    /// Known from the start, or once the header was seen.
+    columns: Option<Vec<Column>>,
+    /// The text of the field at hand where it is not as written.
+    unescaped: String,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    /// As JSON with its colon.
+    name: Vec<u8>,
+    value: TextType,
+}
+
+impl Column {
+    fn new(name: &str, value: TextType) -> Self {
+        let mut quoted = Vec::new();
+        json::put_string(name, &mut quoted);
+        quoted.push(b':');
+        Self {
+            name: quoted,
+            value,
+        }
+    }
+}
+
+impl Csv {
+    /// A parser for texts with these options.
+    ///
+    /// # Errors
+    /// Those of [`CsvOptions::check`].
+    pub fn new(options: CsvOptions) -> Result<Self, String> {
+        options.check()?;
+        let columns = (!options.header).then(|| {
+            let columns = options.columns.iter();
+            columns
+                .map(|(name, value)| Column::new(name, value.clone()))
+                .collect()
+        });
+        Ok(Self {
+            options,
+            columns,
+            unescaped: String::new(),
+        })
+    }
+
+    /// Whether the next record is the header.
+    pub(crate) fn wants_header(&self) -> bool {
+        self.columns.is_none()
+    }
+
+    /// Takes the names from the record at byte `from`, and gives the byte behind it.
+    ///
+    /// # Errors
+    /// A fault in the record, a name that comes twice, or a column of the options that is not
+    /// there; the header is still wanted then.
+    pub fn header(&mut self, text: &str, from: usize) -> Result<usize, Fault> {
+        // Spreadsheets begin a file with a byte order mark.
+        let bom = text[from..].starts_with('\u{feff}');
+        let mut fields = Fields::new(text, from + if bom { 3 } else { 0 }, &self.options);
+        let mut names: Vec<String> = Vec::new();
+        while let Some(field) = fields.next(&mut self.unescaped)? {
+            names.push(field.text.to_owned());
+        }
+        let fault = |what| Err(Fault { at: from, what });
+        if twice(names.iter().map(String::as_str)).is_some() {
+            return fault("a header that names a column twice");
+        }
+        let typed = &self.options.columns;
+        if !self.options.lenient && typed.iter().any(|(name, _)| !names.contains(name)) {
+            return fault("a header without a column that `columns` names");
+        }
+        let type_of = |name: &str| typed.iter().find(|(typed, _)| typed == name);
+        let column = |name: &String| {
+            let value = type_of(name).map_or(TextType::String, |(_, value)| value.clone());
+            Column::new(name, value)
+        };
+        self.columns = Some(names.iter().map(column).collect());
+        Ok(fields.end())
+    }
+
+    /// Appends the record at byte `from` as an object, and gives the byte behind it.
+    ///
+    /// # Errors
+    /// The first fault; nothing is appended then.
+    pub fn record(
+        &mut self,
+        text: &str,
+        from: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Fault> {
+        let mut end = from;
+        whole_or_nothing(out, |out| {
+            end = self.put_record(text, from, out)?;
+            Ok(())
+        })?;
+        Ok(end)
+    }
+
+    fn put_record(&mut self, text: &str, from: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
+        let Some(columns) = &self.columns else {
+            return Err(Fault {
+                at: from,
+                what: "a record before the header",
+            });
+        };
+        let lenient = self.options.lenient;
+        let mut fields = Fields::new(text, from, &self.options);
+        let mut index = 0;
+        out.push(b'{');
+        while let Some(field) = fields.next(&mut self.unescaped)? {
+            if index > 0 {
+                out.push(b',');
+            }
+            let fault = |what| Fault { at: field.at, what };
+            match columns.get(index) {
+                Some(column) => {
+                    out.extend_from_slice(&column.name);
+                    if field.text.is_empty() && !field.quoted && self.options.empty_is_null {
+                        out.extend_from_slice(b"null");
+                    } else if let Err(what) = column.value.put(field.text, out) {
+                        if !lenient {
+                            return Err(fault(what));
+                        }
+                        json::put_string(field.text, out);
+                    }
+                }
+                None if lenient => {
+                    json::put_string(&format!("column_{}", index + 1), out);
+                    out.push(b':');
+                    json::put_string(field.text, out);
+                }
+                None => return Err(fault("more fields than columns")),
+            }
+            index += 1;
+        }
+        if index < columns.len() && !lenient {
+            return Err(Fault {
+                at: fields.end(),
+                what: "fewer fields than columns",
+            });
+        }
+        out.push(b'}');
+        Ok(fields.end())
+    }
+}
+
+impl Parser for Csv {
+    fn name(&self) -> &'static str {
+        "CSV"
+    }
+
+    /// One record, with or without its line break; never a header.
+    fn parse(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        let text = utf8(text)?;
+        whole_or_nothing(out, |out| match self.put_record(text, 0, out)? {
+            end if end == text.len() => Ok(()),
+            at => Err(Fault {
+                at,
+                what: "a second record",
+            }),
+        })
+    }
+}

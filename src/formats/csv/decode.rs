@@ -1,0 +1,68 @@
+//! A decoder of CSV: any number of records a payload.
+
+use towpath_record::BatchBuilder;
+use towpath_sdk::{Decoder, Envelope, Error, Result};
+
+use super::Csv;
+use crate::parse::{Fault, push, utf8};
+
+/// Reads the records of each payload; the first record it meets is the header, if one is wanted.
+/// So a decoder belongs to one file, whose lines it is given from the first on.
+pub(crate) struct CsvDecoder {
+    csv: Csv,
+    /// The objects of a payload one behind the other, and where each ends.
+    made: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl CsvDecoder {
+    pub(crate) fn new(csv: Csv) -> Self {
+        let (made, ends) = (Vec::new(), Vec::new());
+        Self { csv, made, ends }
+    }
+
+    fn parse(&mut self, payload: &[u8]) -> Result<(), Fault> {
+        let text = utf8(payload)?;
+        let mut at = 0;
+        while at < text.len() {
+            if let Some(line_break) = blank(&text.as_bytes()[at..]) {
+                at += line_break;
+            } else if self.csv.wants_header() {
+                at = self.csv.header(text, at)?;
+            } else {
+                at = self.csv.record(text, at, &mut self.made)?;
+                self.ends.push(self.made.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of the line break `text` begins with.
+fn blank(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'\n', ..] | [b'\r'] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
+    }
+}
+
+impl Decoder for CsvDecoder {
+    fn decode(
+        &mut self,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<()> {
+        self.made.clear();
+        self.ends.clear();
+        self.parse(payload)
+            .map_err(|fault| Error::record("read", "CSV").because(fault))?;
+        let mut start = 0;
+        for &end in &self.ends {
+            push(&self.made[start..end], envelope, out)?;
+            start = end;
+        }
+        Ok(())
+    }
+}

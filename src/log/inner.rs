@@ -1,0 +1,69 @@
+//! What the handles and the writers of a log hold together, and how requests get to its committer.
+
+use std::sync::{Arc, Mutex};
+
+use crate::LogError;
+use crate::pipeline::Pipeline;
+use crate::round::Request;
+use crate::shared::Shared;
+use crate::storage::Lock;
+
+/// A log, for as long as anybody holds it.
+pub(crate) struct Inner {
+    pub shared: Arc<Shared>,
+    /// None when the log is read-only.
+    pub pipeline: Option<Arc<dyn Pipeline>>,
+    /// The stages hold it too, until they have ended.
+    pub lock: Mutex<Option<Arc<dyn Lock>>>,
+    /// See [`crate::log::Log::files`].
+    pub files: Mutex<()>,
+}
+
+impl Drop for Inner {
+    /// Without [`crate::Log::close`] this is a crash, but an orderly one: what was handed over is
+    /// finished, and the lock is released last.
+    fn drop(&mut self) {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.end();
+        }
+    }
+}
+
+impl Inner {
+    /// Hands a request over, or answers it when the committer has ended.
+    pub(crate) fn send(&self, request: Request) {
+        if let Some(refused) = self.hand_over(request) {
+            self.refuse(refused);
+        }
+    }
+
+    /// Hands a request over; gives it back when the committer has ended.
+    pub(crate) fn hand_over(&self, request: Request) -> Option<Request> {
+        match &self.pipeline {
+            Some(pipeline) => pipeline.send(request),
+            None => Some(request),
+        }
+    }
+
+    /// Answers a request that was given back. The callback may submit again: hold no lock.
+    pub(crate) fn refuse(&self, request: Request) {
+        let (Request::Set { done, .. }
+        | Request::Change { done, .. }
+        | Request::Roll { done, .. }
+        | Request::Checkpoint { done }
+        | Request::Stop { done }) = request;
+        done.give(Err(self.ended()));
+    }
+
+    /// Why no request is taken.
+    pub(crate) fn ended(&self) -> LogError {
+        let dir = self.shared.layout.dir.display();
+        self.shared.failure().unwrap_or_else(|| {
+            if self.shared.read_only {
+                LogError::invalid(format!("the log in {dir} was opened to be read only"))
+            } else {
+                LogError::failed("the log was closed")
+            }
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! The transforms of a connector: a list of maps with `type`, or of bare words.
+
+use std::sync::Arc;
+
+use towpath_sdk::config::{
+    ExpressionText, Format, Key, Node, NodeValue, Problem, Problems, Span, options,
+};
+use towpath_sdk::{Expression, Registry, TransformConfig, printable};
+
+/// Transform types that later versions bring.
+const LATER_TYPES: &[&str] = &["vrl", "wasm"];
+
+/// A transform, ready to run. `Debug` shows its place.
+#[derive(Clone)]
+pub struct ConfiguredTransform {
+    /// `pipeline.connector.transforms[2] (parse_json at FILE:LINE)`, for messages.
+    pub place: String,
+    /// The options of its type.
+    pub config: Arc<dyn TransformConfig>,
+    /// The records it is meant for; all when absent.
+    pub when: Option<Arc<dyn Expression>>,
+}
+
+impl std::fmt::Debug for ConfiguredTransform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+/// What the values are behind `transforms`, where they are `format` before them.
+pub fn output(transforms: &[ConfiguredTransform], format: Format) -> Format {
+    transforms.iter().fold(format, |format, transform| {
+        transform.config.output(format)
+    })
+}
+
+options! {
+    /// What every transform has.
+    pub struct TransformOptions {
+        /// What it does; `towpath transforms` lists the types.
+        pub r#type: String,
+        /// The records it is meant for; all when absent.
+        pub when: Option<ExpressionText>,
+    }
+}
+
+/// Reads the transforms of a connector or stream.
+pub(crate) struct Reader<'a> {
+    pub registry: &'a Registry,
+    /// `pipeline.connector`.
+    pub owner: &'a str,
+    /// `FILE:LINE` of a place.
+    pub locate: &'a dyn Fn(Span) -> String,
+    /// Whether topics and numbers of records must stay as they are.
+    pub of_sink: bool,
+}
+
+impl Reader<'_> {
+    /// Every problem is reported; `None` when there was one.
+    pub fn read(
+        &self,
+        node: Option<&Node>,
+        problems: &mut Problems,
+    ) -> Option<Vec<ConfiguredTransform>> {
+        let Some(node) = node else {
+            return Some(Vec::new());
+        };
+        let items = match &node.value {
+            NodeValue::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let mut read = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            read.push(self.one(index, item, problems));
+        }
+        read.into_iter().collect()
+    }
+
+    fn one(
+        &self,
+        index: usize,
+        item: &Node,
+        problems: &mut Problems,
+    ) -> Option<ConfiguredTransform> {
+        let (common, own) = split(item, problems)?;
+        let options = TransformOptions::parse(&common, problems);
+        let word = common.get("type")?;
+        let name = word.text()?;
+        let Some(found) = self.registry.transform(name) else {
+            let shown = printable(name);
+            let names = self.registry.transforms().iter().map(|known| known.name);
+            problems.push(if LATER_TYPES.contains(&name) {
+                Problem::not_yet(word.span, format!("the transform `{shown}`"))
+            } else {
+                let problem = Problem::new(word.span, format!("unknown transform `{shown}`"));
+                problem.suggest(name, names)
+            });
+            return None;
+        };
+        let config = (found.parse)(&own, problems);
+        if self.of_sink && config.as_ref().is_some_and(|config| config.changes_places()) {
+            let message = format!("`{name}` cannot be in a sink");
+            problems.push(Problem::new(word.span, message).help(
+                "a sink's offsets count the records of its topics: put it into the source",
+            ));
+            return None;
+        }
+        let when = match options?.when {
+            Some(text) => Some(compile(&text, problems)?),
+            None => None,
+        };
+        Some(ConfiguredTransform {
+            place: format!(
+                "{}.transforms[{index}] ({name} at {})",
+                self.owner,
+                (self.locate)(word.span)
+            ),
+            config: config?,
+            when,
+        })
+    }
+}
+
+/// What every transform has, and the type's own options.
+fn split(item: &Node, problems: &mut Problems) -> Option<(Node, Node)> {
+    let entries = match &item.value {
+        NodeValue::Map(entries) => entries.clone(),
+        NodeValue::String(_) => vec![(
+            Key {
+                name: "type".to_owned(),
+                span: item.span,
+            },
+            item.clone(),
+        )],
+        _ => {
+            let message = format!("expected a transform, found {}", item.found());
+            problems.push(Problem::new(item.span, message).help("a map with `type`"));
+            return None;
+        }
+    };
+    let spec = TransformOptions::spec();
+    let (common, own) = entries
+        .into_iter()
+        .partition(|(key, _)| spec.get(&key.name).is_some());
+    let map = |entries| Node {
+        value: NodeValue::Map(entries),
+        ..item.clone()
+    };
+    Some((map(common), map(own)))
+}
+
+fn compile(text: &ExpressionText, problems: &mut Problems) -> Option<Arc<dyn Expression>> {
+    towpath_expression::compile(&text.text)
+        .map_err(|error| {
+            let mut problem = Problem::new(text.place(error.at), error.message);
+            problem.help = error.help;
+            problems.push(problem);
+        })
+        .ok()
+}

@@ -1,0 +1,225 @@
+//! A connector's transforms, one behind the other, on one working batch.
+//!
+//! A record is decoded at most once and encoded at most once in the whole chain; a batch that no
+//! transform changes goes on as it came. A record that a transform cannot take is refused with the
+//! transform's name and place in the YAML, and with where the record came from; all that came of
+//! it is refused with it.
+
+use std::sync::Arc;
+
+use towpath_pipeline::ConfiguredTransform;
+use towpath_record::{Batch, BatchBuilder, BatchError};
+use towpath_sdk::config::Format;
+use towpath_sdk::{
+    Error, Original, Outgoing, Part, Place, Refused, RefusedRow, Result, SinkBatch, Stage, Tolerance,
+    Transform, TransformContext, WorkingBatch,
+};
+
+use crate::stretch::{Early, Stretch, Stretches};
+
+/// The transforms of one task.
+pub(crate) struct Chain {
+    steps: Vec<Step>,
+    working: WorkingBatch,
+    builder: BatchBuilder,
+    stretches: Stretches,
+    on_error: Tolerance,
+}
+
+struct Step {
+    configured: ConfiguredTransform,
+    transform: Box<dyn Transform>,
+}
+
+impl Chain {
+    /// `None` when there are no transforms.
+    pub fn new(transforms: &[ConfiguredTransform], on_error: Tolerance) -> Option<Self> {
+        let step = |configured: &ConfiguredTransform| Step {
+            configured: configured.clone(),
+            transform: configured.config.transform(),
+        };
+        (!transforms.is_empty()).then(|| Self {
+            steps: transforms.iter().map(step).collect(),
+            working: WorkingBatch::default(),
+            builder: BatchBuilder::default(),
+            stretches: Stretches::default(),
+            on_error,
+        })
+    }
+
+    /// What a sink gets of `read`, whose values are `input`: the offsets stay. When a bad record
+    /// ends the task, what came before it and the error.
+    pub fn for_sink(
+        &mut self,
+        read: SinkBatch,
+        input: Format,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<(SinkBatch, Option<Error>)> {
+        let topic: Arc<str> = read.topic.name.as_str().into();
+        let place = |offset| format!("{}-{} offset {offset}", read.topic.name, read.partition);
+        let from_offset = i64::try_from(read.from_offset).unwrap_or(i64::MAX);
+        let mut batches = Vec::with_capacity(read.batches.len());
+        for batch in &read.batches {
+            self.working
+                .set_place(Some(topic.clone()), Some(read.partition));
+            self.working.load(batch, input, from_offset)?;
+            self.apply(now_ms, &place)?;
+            if let Some(whole) = self.working.unchanged() {
+                batches.push(whole.clone());
+                continue;
+            }
+            let base_offset = batch.header().base_offset;
+            let Self {
+                working,
+                builder,
+                on_error,
+                ..
+            } = self;
+            let failed = emit(working, on_error, read.topic.format, |row| {
+                let delta = row.offset.saturating_sub(base_offset);
+                builder.skip_to(u32::try_from(delta).unwrap_or(u32::MAX));
+                row.push_to(builder).map_err(too_large)
+            })?;
+            batches.extend(builder.finish_at(base_offset));
+            self.refuse(batch, Some(&read), refused)?;
+            if let Some(RefusedRow { offset, error, .. }) = failed {
+                let next_offset = u64::try_from(offset).unwrap_or(read.from_offset);
+                let before = SinkBatch {
+                    batches,
+                    next_offset,
+                    ..read
+                };
+                return Ok((before, Some(self.on_error.one_too_many(error))));
+            }
+        }
+        Ok((SinkBatch { batches, ..read }, None))
+    }
+
+    /// What becomes of the records of `part`. Topics and keys that need nothing but what the source
+    /// knows are given first, so that the transforms see them.
+    ///
+    /// # Errors
+    /// Also a bad record's, when that ends the task: nothing of `part` goes on then, as its
+    /// position stands behind all of it.
+    pub fn for_source(
+        &mut self,
+        part: Part,
+        early: &Early,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<Stretch>> {
+        self.working.set_place(early.fixed_topic.clone(), None);
+        self.working.load(&part.batch, early.input, 0)?;
+        early.give(&part, now_ms, &mut self.working)?;
+        let place = |index| format!("record {index} of a batch from {}", part.origin.name);
+        self.apply(now_ms, &place)?;
+        if self.working.unchanged().is_some() {
+            return Ok(vec![part.into()]);
+        }
+        let Self {
+            working,
+            stretches,
+            on_error,
+            ..
+        } = self;
+        let origin = &part.origin;
+        let failed = emit(working, on_error, early.output, |row| {
+            let builder = stretches.builder(origin, row.topic, row.key_set, row.key.is_some());
+            row.push_to(builder).map_err(too_large)
+        })?;
+        let stretches = stretches.finish(origin);
+        if let Some(RefusedRow { error, .. }) = failed {
+            return Err(self.on_error.one_too_many(error));
+        }
+        self.refuse(&part.batch, None, refused)?;
+        Ok(stretches)
+    }
+
+    /// Puts the rows of the working batch through the transforms; `place` says where a record came
+    /// from, by its offset.
+    fn apply(&mut self, now_ms: i64, place: &dyn Fn(i64) -> String) -> Result<()> {
+        let context = TransformContext { now_ms };
+        for step in &mut self.steps {
+            let before = self.working.refused().len();
+            match &step.configured.when {
+                Some(when) => self.working.select(|batch, row| when.test(batch, row))?,
+                None => self.working.select_all(),
+            }
+            let applied = step.transform.apply(&mut self.working, &context);
+            applied.map_err(|error| {
+                Error::new(error.kind(), "run", &step.configured.place).because(error)
+            })?;
+            let refused = self.working.refused();
+            for row in refused.split_off(before) {
+                let what = format!("{} on {}", step.configured.place, place(row.offset));
+                let error = Error::record("run", what).because(row.error);
+                refused.push(RefusedRow { error, ..row });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what was refused of `batch`, with the records as they came; `read` says from
+    /// where, when it is the log.
+    fn refuse(
+        &mut self,
+        batch: &Batch,
+        read: Option<&SinkBatch>,
+        refused: &mut Vec<Refused>,
+    ) -> Result<()> {
+        let mut rows = std::mem::take(self.working.refused()).into_iter().peekable();
+        for (index, record) in batch.records().enumerate() {
+            if rows.peek().is_none() {
+                break;
+            }
+            let Some(row) = rows.next_if(|row| row.index == index) else {
+                continue;
+            };
+            let record = record.map_err(|error| {
+                Error::fatal("read", "the records of a batch").because(error)
+            })?;
+            let place = read.map(|read| Place {
+                topic: read.topic.clone(),
+                partition: read.partition,
+                offset: u64::try_from(row.offset).unwrap_or(0),
+            });
+            let bad = Refused {
+                stage: Stage::Transform,
+                error: row.error,
+                record: Original::of(&record, place),
+            };
+            self.on_error.refuse(refused, bad)?;
+        }
+        Ok(())
+    }
+}
+
+/// Emits what is left; when there are more bad records than the task bears, what stands before the
+/// first of those that are too many, and that one. The others are in their order.
+fn emit(
+    working: &mut WorkingBatch,
+    on_error: &Tolerance,
+    format: Format,
+    take: impl FnMut(Outgoing<'_>) -> Result<()>,
+) -> Result<Option<RefusedRow>> {
+    working.check(format);
+    let refused = working.refused();
+    refused.sort_by_key(|row| row.index);
+    let left = usize::try_from(on_error.left()).unwrap_or(usize::MAX);
+    let failed = match refused.len() > left {
+        true => refused.drain(left..).next(),
+        false => None,
+    };
+    if let Some(failed) = &failed {
+        working.truncate(failed.index);
+    }
+    working.emit(format, take)?;
+    Ok(failed)
+}
+
+fn too_large(error: BatchError) -> Error {
+    Error::record("transform", "a batch of records")
+        .because(error)
+        .remedy("let the transforms make less of each record")
+}

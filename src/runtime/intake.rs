@@ -1,0 +1,60 @@
+//! From what a source has read to batches for the log: its transforms, then topic, key and
+//! partition.
+
+use std::sync::Arc;
+
+use towpath_log::{Log, TopicBatch};
+use towpath_sdk::{Part, Refused, Result, Tolerance};
+
+use crate::chain::Chain;
+use crate::route::Router;
+use crate::spec::{ConnectorSpec, SourceSpec};
+use crate::stretch::{Early, Stretch};
+
+/// The way of one task's records.
+pub(crate) struct Intake {
+    /// The transforms, if there are any, and what is given before them.
+    chain: Option<(Chain, Early)>,
+    router: Router,
+}
+
+impl Intake {
+    /// # Errors
+    /// The fixed topic cannot be created.
+    pub fn new(
+        spec: &Arc<ConnectorSpec>,
+        source: &SourceSpec,
+        on_error: &Tolerance,
+        log: &Log,
+    ) -> Result<Self> {
+        let chain = Chain::new(&spec.configured.transforms, on_error.clone());
+        Ok(Self {
+            chain: chain.map(|chain| (chain, Early::new(spec, source))),
+            router: Router::new(spec.clone(), source, on_error.clone(), log.clone())?,
+        })
+    }
+
+    /// The batches for the log that come of `parts`, which were taken at `now_ms`; the order within
+    /// an origin is kept. Bad records are added to `refused`, as far as `on_error` allows.
+    ///
+    /// # Errors
+    /// Also a bad record's, when that ends the task.
+    pub fn take(
+        &mut self,
+        parts: Vec<Part>,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<TopicBatch>> {
+        let stretches = match &mut self.chain {
+            None => parts.into_iter().map(Stretch::from).collect(),
+            Some((chain, early)) => {
+                let mut stretches = Vec::new();
+                for part in parts {
+                    stretches.extend(chain.for_source(part, early, now_ms, refused)?);
+                }
+                stretches
+            }
+        };
+        self.router.route(stretches, now_ms, refused)
+    }
+}

@@ -1,0 +1,174 @@
+//! What goes into and comes out of a source's transforms.
+
+use std::sync::Arc;
+
+use towpath_record::{Batch, BatchBuilder, Record};
+use towpath_sdk::config::Format;
+use towpath_sdk::{
+    Cell, Error, ErrorKind, Origin, Part, RecordScope, Result, Side, Template, TemplateName,
+    WorkingBatch,
+};
+
+use crate::route::SourceScope;
+use crate::spec::{ConnectorSpec, SourceSpec};
+
+/// Records of one origin that follow each other, and what is decided about them.
+pub(crate) struct Stretch {
+    pub origin: Arc<Origin>,
+    /// Whether any record has a key.
+    pub keyed: bool,
+    pub batch: Batch,
+    /// Where they go, when that was decided before the router sees them.
+    pub topic: Option<Arc<str>>,
+    /// Whether their keys stand, whatever the source's `key` says.
+    pub key_stands: bool,
+}
+
+impl From<Part> for Stretch {
+    fn from(part: Part) -> Self {
+        Self {
+            origin: part.origin,
+            keyed: part.keyed,
+            batch: part.batch,
+            topic: None,
+            key_stands: false,
+        }
+    }
+}
+
+/// Stretches in the making: one ends where topic or key are decided otherwise.
+#[derive(Default)]
+pub(crate) struct Stretches {
+    done: Vec<Stretch>,
+    builder: BatchBuilder,
+    topic: Option<Arc<str>>,
+    key_stands: bool,
+    keyed: bool,
+}
+
+impl Stretches {
+    /// The builder for a record of `origin` with or without a key, which is decided like this.
+    pub fn builder(
+        &mut self,
+        origin: &Arc<Origin>,
+        topic: Option<&Arc<str>>,
+        key_stands: bool,
+        keyed: bool,
+    ) -> &mut BatchBuilder {
+        if self.topic.as_ref() != topic || self.key_stands != key_stands {
+            self.end(origin);
+            self.topic = topic.cloned();
+            self.key_stands = key_stands;
+        }
+        self.keyed |= keyed;
+        &mut self.builder
+    }
+
+    /// All stretches of `origin`.
+    pub fn finish(&mut self, origin: &Arc<Origin>) -> Vec<Stretch> {
+        self.end(origin);
+        std::mem::take(&mut self.done)
+    }
+
+    fn end(&mut self, origin: &Arc<Origin>) {
+        if let Some(batch) = self.builder.finish() {
+            self.done.push(Stretch {
+                origin: origin.clone(),
+                keyed: std::mem::take(&mut self.keyed),
+                batch,
+                topic: self.topic.clone(),
+                key_stands: self.key_stands,
+            });
+        }
+    }
+}
+
+/// Topics and keys that need nothing but what the source knows: transforms see them.
+pub(crate) struct Early {
+    pipeline: Arc<str>,
+    connector: String,
+    /// The topic when it is the same for all records.
+    pub fixed_topic: Option<Arc<str>>,
+    /// What the values are before and behind the transforms.
+    pub input: Format,
+    pub output: Format,
+    topic: Option<Template>,
+    key: Option<Template>,
+}
+
+impl Early {
+    pub fn new(spec: &ConnectorSpec, source: &SourceSpec) -> Self {
+        let early = |template: &&Template| {
+            let inside =
+                |name: &TemplateName| matches!(name, TemplateName::Value(_) | TemplateName::Header(_));
+            !template.names().any(inside)
+        };
+        let topic = source.fixed_topic.is_none().then_some(&source.topic);
+        Self {
+            pipeline: spec.pipeline.clone(),
+            connector: spec.configured.name.clone(),
+            fixed_topic: source.fixed_topic.as_deref().map(Arc::from),
+            input: source.config.format(),
+            output: towpath_pipeline::output(
+                &spec.configured.transforms,
+                source.config.format(),
+            ),
+            topic: topic.filter(early).cloned(),
+            key: source.key.as_ref().filter(early).cloned(),
+        }
+    }
+
+    /// Gives the rows of `working`, the records of `part`, what can be given.
+    pub fn give(&self, part: &Part, now_ms: i64, working: &mut WorkingBatch) -> Result<()> {
+        if self.topic.is_none() && self.key.is_none() {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        for (row, record) in part.batch.records().enumerate() {
+            let record = record.map_err(|error| {
+                Error::fatal("read", "the records of a batch").because(error)
+            })?;
+            match self.give_one(part, &record, now_ms, row, working, &mut text) {
+                Err(error) if error.kind() == ErrorKind::Record => working.refuse(row, error),
+                given => given?,
+            }
+        }
+        Ok(())
+    }
+
+    fn give_one(
+        &self,
+        part: &Part,
+        record: &Record<'_>,
+        now_ms: i64,
+        row: usize,
+        working: &mut WorkingBatch,
+        text: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut scope = SourceScope {
+            origin: &part.origin,
+            topic: None,
+            record: RecordScope {
+                pipeline: &self.pipeline,
+                connector: &self.connector,
+                record,
+                value_at: towpath_formats::lookup,
+                now_ms,
+            },
+        };
+        if let Some(topic) = &self.topic {
+            text.clear();
+            topic.render(&scope, text)?;
+            working.set_topic(row, &String::from_utf8_lossy(text))?;
+        }
+        if let Some(key) = &self.key {
+            text.clear();
+            let topic = working.topic(row).cloned();
+            scope.topic = topic.as_deref();
+            key.render(&scope, text)?;
+            let key = working.documents_mut().make(|out| out.extend_from_slice(text));
+            working.set_cell(row, Side::Key, Cell::Text(key));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! `by`: what tells one group of records from another.
+//!
+//! A group is known by a fingerprint of 128 bits, however long what it is made of. Fingerprints are
+//! the same on every machine and in every version: state is made of them.
+
+use std::sync::Arc;
+
+use siphasher::sip128::SipHasher13;
+use towpath_sdk::config::{ExpressionText, Problems};
+use towpath_sdk::json::{Kind, NodeId};
+use towpath_sdk::{Cell, Expression, Result, Side, WorkingBatch};
+
+use crate::formula::compile;
+
+/// An expression whose results are groups.
+#[derive(Debug, Clone)]
+pub(crate) struct By {
+    expression: Arc<dyn Expression>,
+    /// Kept for its memory.
+    text: Vec<u8>,
+}
+
+impl By {
+    /// Compiles `text`; a mistake is reported where it stands.
+    pub fn compile(text: &ExpressionText, problems: &mut Problems) -> Option<Self> {
+        Some(Self {
+            expression: compile(text, problems)?,
+            text: Vec::new(),
+        })
+    }
+
+    /// The group of a row; `None` when the expression gives null.
+    ///
+    /// # Errors
+    /// Those of the expression.
+    pub fn group(&mut self, batch: &mut WorkingBatch, row: usize) -> Result<Option<u128>> {
+        let node = self.expression.value(batch, row)?;
+        Ok(self.fingerprint(batch, node))
+    }
+
+    fn fingerprint(&mut self, batch: &WorkingBatch, node: NodeId) -> Option<u128> {
+        let documents = batch.documents();
+        if documents.kind(node) == Kind::Null {
+            return None;
+        }
+        if let Some(text) = documents.string(node) {
+            return Some(fingerprint(text.as_bytes()));
+        }
+        self.text.clear();
+        documents.write(node, &mut self.text);
+        Some(fingerprint(&self.text))
+    }
+}
+
+/// The group of records with the key of this row; `None` when it has no key.
+pub(crate) fn key_group(batch: &WorkingBatch, row: usize) -> Option<u128> {
+    let documents = batch.documents();
+    match batch.cell(row, Side::Key) {
+        Cell::Null => None,
+        Cell::Text(span) | Cell::Bytes(span) | Cell::Json(span) => {
+            Some(fingerprint(documents.bytes(span)))
+        }
+        Cell::Document(node) => match documents.string(node) {
+            Some(text) => Some(fingerprint(text.as_bytes())),
+            None => {
+                let mut text = Vec::new();
+                documents.write(node, &mut text);
+                Some(fingerprint(&text))
+            }
+        },
+    }
+}
+
+/// SipHash-1-3 with 128 bits, whose key is zero.
+pub(crate) fn fingerprint(bytes: &[u8]) -> u128 {
+    SipHasher13::new().hash(bytes).as_u128()
+}

@@ -1,0 +1,9 @@
+//! Every transform type against its own examples, and against what Kafka Connect's classes make of
+//! the golden cases.
+
+mod examples;
+mod golden;
+mod readme;
+mod record;
+pub(crate) mod table;
+mod yaml;
