@@ -1,7 +1,9 @@
 //! The command line as a user meets it: what each command prints, where, and its exit code
 //! (0 done, 1 failed, 2 wrong input, 3 environment).
 
+mod cases;
 mod data;
+mod dlq;
 mod http;
 mod wrong;
 
@@ -40,6 +42,7 @@ fn help_names_every_command() {
     let commands = [
         "run",
         "check",
+        "test",
         "connectors",
         "schema",
         "topics",

@@ -3,7 +3,10 @@
 //! for byte. The oracle is what the threads remember to have written; nothing that the program
 //! says about itself is believed.
 //!
-//! 200 kills, over five shapes of pipeline; `TOWPATH_KILLS=N` sets how many.
+//! 200 kills, over five shapes of pipeline; `TOWPATH_KILLS=N` sets how many. `dead_letters.rs` does
+//! the same to pipelines with bad records.
+
+mod dead_letters;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -9,6 +9,7 @@
 mod cli;
 mod crash;
 mod faults;
+mod formats;
 mod harness;
 mod layout;
 mod pipelines;

@@ -1,4 +1,5 @@
-//! Every example in `pipelines/` runs as its README says, and running it again changes nothing.
+//! Every example in `pipelines/` runs as its README says, running it again changes nothing, and
+//! its cases hold.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,22 +28,41 @@ fn clone_of_the_repository() -> Workdir {
     workdir
 }
 
-#[test]
-fn every_example_checks_and_runs_twice() {
-    let names: Vec<_> = fs::read_dir(examples())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
-        .map(|path| format!("pipelines/{}", path.file_name().unwrap().to_string_lossy()))
+/// `pipelines/NAME.yaml` of every example.
+fn names() -> Vec<String> {
+    let files = fs::read_dir(examples()).unwrap();
+    let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<_> = names
+        .filter(|name| name.ends_with(".yaml") && !name.ends_with(".test.yaml"))
+        .map(|name| format!("pipelines/{name}"))
         .collect();
     assert!(
         names.contains(&"pipelines/quickstart.yaml".to_owned()),
         "{names:?}"
     );
-    for name in names {
+    names
+}
+
+#[test]
+fn every_example_has_cases_and_they_hold() {
+    let workdir = clone_of_the_repository();
+    let before = workdir.listing();
+    for name in names() {
+        let finished = workdir.towpath(&["test", &name]);
+        assert_eq!(finished.code, 0, "{}{}", finished.stdout, finished.stderr);
+    }
+    let together = workdir.towpath(&["test", "pipelines"]).expect_code(0);
+    assert!(
+        together.stdout.ends_with(" passed, 0 failed\n"),
+        "{}",
+        together.stdout
+    );
+    assert_eq!(workdir.listing(), before, "a test touches nothing");
+}
+
+#[test]
+fn every_example_checks_and_runs_twice() {
+    for name in names() {
         let workdir = clone_of_the_repository();
         workdir.towpath(&["check", &name]).expect_code(0);
         assert!(

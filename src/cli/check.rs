@@ -219,8 +219,8 @@ impl Checked {
             tasks,
         } = self.memory;
         out.push_str(&format!(
-            "data in flight takes at most {}, and up to {} more for each of {tasks} tasks while \
-             its records are larger than 1 MiB\n",
+            "data in flight takes at most {}, and one batch for each of {tasks} tasks: 1 MiB, or a \
+             larger record up to {}\n",
             towpath_sdk::config::Size(limit_bytes),
             towpath_sdk::config::Size(record_bytes_max),
         ));

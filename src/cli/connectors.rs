@@ -53,7 +53,7 @@ struct DetailAnswer {
 
 /// An option; one inside a map has the map's name before it, as in `rotate.size`.
 #[derive(Debug, Serialize)]
-struct OptionAnswer {
+pub(super) struct OptionAnswer {
     name: String,
     r#type: String,
     required: bool,
@@ -154,7 +154,8 @@ impl DetailAnswer {
     }
 }
 
-fn options(spec: &OptionsSpec) -> Vec<OptionAnswer> {
+/// All options, those of nested maps with their path.
+pub(super) fn options(spec: &OptionsSpec) -> Vec<OptionAnswer> {
     let mut options = Vec::new();
     add_options(spec, "", &mut options);
     options
@@ -246,7 +247,8 @@ fn detail(answer: &DetailAnswer) -> String {
     out
 }
 
-fn option_lines(options: &[OptionAnswer]) -> String {
+/// Two lines for each option.
+pub(super) fn option_lines(options: &[OptionAnswer]) -> String {
     let mut out = String::new();
     for option in options {
         let default = match (&option.default, option.required) {

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod connectors;
 mod data;
+mod dlq;
 mod failure;
 mod init;
 mod lifecycle;
@@ -25,7 +26,9 @@ mod signals;
 mod status;
 mod summary;
 mod tail;
+mod test;
 mod topics;
+mod transforms;
 mod watch;
 
 use std::future::Future;
@@ -58,12 +61,15 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Test(test::TestArgs),
     Connectors(connectors::ConnectorsArgs),
+    Transforms(transforms::TransformsArgs),
     Schema(schema::SchemaArgs),
     Topics(topics::TopicsArgs),
     Tail(tail::TailArgs),
     Produce(produce::ProduceArgs),
     Offsets(offsets::OffsetsArgs),
+    Dlq(dlq::DlqArgs),
     Status(status::StatusArgs),
     /// Stop a connector, or all of a pipeline, until it is resumed; over restarts too
     Pause(lifecycle::LifecycleArgs),
@@ -97,12 +103,15 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(&args, output),
         Command::Check(args) => check::check(&args, output),
+        Command::Test(args) => test::test(&args, output),
         Command::Connectors(args) => connectors::connectors(&args, output),
+        Command::Transforms(args) => transforms::transforms(&args, output),
         Command::Schema(args) => schema::schema(&args, output),
         Command::Topics(args) => client(topics::topics(args, output)),
         Command::Tail(args) => client(tail::tail(args, output)),
         Command::Produce(args) => client(produce::produce(args, output)),
         Command::Offsets(args) => client(offsets::offsets(args, output)),
+        Command::Dlq(args) => client(dlq::dlq(args, output)),
         Command::Status(args) => client(status::status(args, output)),
         Command::Pause(args) => client(lifecycle::change(args, "pause", output)),
         Command::Resume(args) => client(lifecycle::change(args, "resume", output)),

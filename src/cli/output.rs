@@ -66,7 +66,16 @@ pub fn note(line: &str) {
 
 /// Whether stderr is a terminal that wants colour.
 pub fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+    std::io::stderr().is_terminal() && wanted()
+}
+
+/// Whether stdout is a terminal that wants colour.
+pub fn colour_of_data() -> bool {
+    std::io::stdout().is_terminal() && wanted()
+}
+
+fn wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
 /// `text` in red where stderr shows colour.

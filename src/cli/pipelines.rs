@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use towpath_log::{Log, TopicInfo};
 use towpath_pipeline::{
-    ExistingTopic, Loaded, Partitions, ProcessEnvironment, Surroundings, WorkerConfig, load,
+    Diagnostics, ExistingTopic, Loaded, Partitions, ProcessEnvironment, Surroundings, WorkerConfig,
+    load, load_with_cases,
 };
 use towpath_sdk::config::{Format, Integer};
 
@@ -36,16 +37,28 @@ pub fn existing(partitions: u32, format: &str) -> ExistingTopic {
 
 /// Reads `paths`, says what is probably not meant, and refuses what is wrong.
 pub fn read(paths: &[PathBuf], config: &WorkerConfig, there: &Topics) -> Result<Loaded, Failure> {
-    let loaded = load(
-        paths,
-        &Surroundings {
-            registry: &registry(),
-            environment: &ProcessEnvironment,
-            existing_topics: there,
-            topic_defaults: &config.topic_defaults,
-        },
-    )
-    .map_err(|diagnostics| Failure::diagnostics(&diagnostics, colour()))?;
+    read_by(load, paths, config, there)
+}
+
+/// As [`read`], with the cases beside the pipelines and no topics but theirs.
+pub fn read_with_cases(paths: &[PathBuf], config: &WorkerConfig) -> Result<Loaded, Failure> {
+    read_by(load_with_cases, paths, config, &Topics::new())
+}
+
+fn read_by(
+    load: fn(&[PathBuf], &Surroundings<'_>) -> Result<Loaded, Diagnostics>,
+    paths: &[PathBuf],
+    config: &WorkerConfig,
+    there: &Topics,
+) -> Result<Loaded, Failure> {
+    let surroundings = Surroundings {
+        registry: &registry(),
+        environment: &ProcessEnvironment,
+        existing_topics: there,
+        topic_defaults: &config.topic_defaults,
+    };
+    let loaded = load(paths, &surroundings)
+        .map_err(|diagnostics| Failure::diagnostics(&diagnostics, colour()))?;
     if !loaded.warnings.is_empty() {
         note(loaded.warnings.render_warnings(colour()).trim_end());
     }

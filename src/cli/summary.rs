@@ -74,7 +74,10 @@ impl Summary {
         let mut out = table.render("no connectors");
         for done in self.connectors.iter().filter(|done| done.dead_letters > 0) {
             let kept = counted(done.dead_letters, "dead letter");
-            out.push_str(&format!("{}: kept {kept}: see `towpath dlq list`\n", done.name));
+            out.push_str(&format!(
+                "{}: kept {kept}: see `towpath dlq list`\n",
+                done.name
+            ));
         }
         if let Some(bytes) = self.memory_peak_bytes {
             out.push_str(&format!("peak memory {}\n", size(bytes as f64)));

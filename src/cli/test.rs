@@ -5,19 +5,19 @@ mod align;
 mod compare;
 mod json;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
-use towpath_pipeline::{Case, Loaded, Pipeline, WorkerConfig};
-use towpath_runtime::Rehearsal;
+use towpath_log::{Durability, Log, LogConfig};
+use towpath_pipeline::{Case, Pipeline};
+use towpath_runtime::rehearsal::Rehearsal;
 use towpath_sdk::printable;
 
 use super::data::DataArgs;
 use super::failure::Failure;
-use super::output::{Output, note, stdout};
+use super::output::{Output, colour_of_data, note, stdout};
 use super::pipelines::read_with_cases;
 use compare::{Difference, Line, Mark, compare};
 
@@ -67,17 +67,40 @@ pub fn test(args: &TestArgs, output: Output) -> Result<(), Failure> {
     for pipeline in loaded.pipelines.iter().filter(|one| one.cases.is_empty()) {
         note(&format!("{} has no cases", pipeline.file.display()));
     }
-    let mut played = Vec::new();
-    for pipeline in &loaded.pipelines {
-        let cases = pipeline.cases.iter();
-        played.extend(cases.map(|case| Played::of(case, &loaded, pipeline, &worker)));
-    }
-    if played.is_empty() {
+    if loaded
+        .pipelines
+        .iter()
+        .all(|pipeline| pipeline.cases.is_empty())
+    {
         return Err(Failure::input(
             "there is no case to play: write some under `tests:`, or into FILE.test.yaml",
         ));
     }
+    let scratch = tempfile::tempdir().map_err(|error| unusable(&error))?;
+    let log = scratch_log(scratch.path())?;
+    let rehearsal = Rehearsal::new(log, &loaded, &worker)?;
+    let mut played = Vec::new();
+    for pipeline in &loaded.pipelines {
+        let cases = pipeline.cases.iter();
+        played.extend(cases.map(|case| Played::of(case, pipeline, &rehearsal)));
+    }
     report(&played, output)
+}
+
+/// A log for the topics; no record comes into it.
+fn scratch_log(dir: &Path) -> Result<Log, Failure> {
+    let config = LogConfig {
+        durability: Durability::Os,
+        ..LogConfig::default()
+    };
+    let (log, _) = Log::open_disk(dir, config).map_err(|error| unusable(&error))?;
+    Ok(log)
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::environment(format!(
+        "cannot work in the folder for temporary files: {error}"
+    ))
 }
 
 fn report(played: &[Played<'_>], output: Output) -> Result<(), Failure> {
@@ -85,7 +108,7 @@ fn report(played: &[Played<'_>], output: Output) -> Result<(), Failure> {
     let (failed, cases) = (failed.count(), played.len());
     let summary = format!("{} passed, {failed} failed", cases - failed);
     if !output.json {
-        let colour = super::output::colour_on(std::io::stdout().is_terminal());
+        let colour = colour_of_data();
         let shown: String = played.iter().map(|one| one.render(colour)).collect();
         stdout(shown.as_bytes())?;
     }
@@ -114,8 +137,8 @@ impl<'a> PassedCase<'a> {
 }
 
 impl<'a> Played<'a> {
-    fn of(case: &'a Case, loaded: &Loaded, pipeline: &Pipeline, worker: &WorkerConfig) -> Self {
-        match play(case, loaded, pipeline, worker) {
+    fn of(case: &'a Case, pipeline: &Pipeline, rehearsal: &Rehearsal<'_>) -> Self {
+        match rehearsal.play(pipeline, case) {
             Ok(outcome) => Self {
                 case,
                 broken: None,
@@ -146,7 +169,7 @@ impl<'a> Played<'a> {
             false => painted("FAILED".to_owned(), "1;31"),
         };
         let mut out = format!("{word} {}:{line}: {}\n", file.display(), printable(name));
-        for broken in &self.broken {
+        if let Some(broken) = &self.broken {
             out.push_str(&format!("  {broken}\n"));
         }
         for Difference { place, lines } in &self.differences {
@@ -200,7 +223,11 @@ fn shortened(lines: &[Line]) -> Vec<Shown<'_>> {
     for run in lines.chunk_by(|one, next| is_same(one) == is_same(next)) {
         let before = if seen == 0 { 0 } else { CONTEXT_LINES };
         seen += run.len();
-        let after = if seen == lines.len() { 0 } else { CONTEXT_LINES };
+        let after = if seen == lines.len() {
+            0
+        } else {
+            CONTEXT_LINES
+        };
         let (first, rest) = run.split_at(before.min(run.len()));
         let (omitted, last) = rest.split_at(rest.len().saturating_sub(after));
         if !run.iter().all(is_same) || omitted.len() < 2 {
@@ -220,4 +247,41 @@ fn is_same(line: &Line) -> bool {
 
 fn line_text(line: &Line) -> String {
     format!("{} {}", line.mark.sign(), printable(&line.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is shown of lines with these signs; `.` stands for those left out.
+    fn shown(signs: &str) -> String {
+        let mark = |sign| match sign {
+            '-' => Mark::Expected,
+            '+' => Mark::Actual,
+            _ => Mark::Same,
+        };
+        let line = |sign| Line {
+            mark: mark(sign),
+            text: String::new(),
+        };
+        let lines: Vec<Line> = signs.chars().map(line).collect();
+        let sign = |shown: &Shown<'_>| match shown {
+            Shown::Line(line) => line.mark.sign(),
+            Shown::Omitted(_) => '.',
+        };
+        shortened(&lines).iter().map(sign).collect()
+    }
+
+    #[test]
+    fn what_is_far_from_a_difference_is_left_out() {
+        for (signs, expected) in [
+            ("      -+      ", ".   -+   ."),
+            ("    -", "    -"),
+            ("+       -", "+       -"),
+            ("+        -", "+   .   -"),
+            ("-+-", "-+-"),
+        ] {
+            assert_eq!(shown(signs), expected, "{signs:?}");
+        }
+    }
 }

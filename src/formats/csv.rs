@@ -8,85 +8,17 @@ mod decode;
 mod encode;
 mod field;
 
-use towpath_sdk::{json, printable};
+use std::collections::HashSet;
+
+use towpath_sdk::config::{CsvOptions, TextType};
+use towpath_sdk::json;
 
 pub(crate) use decode::CsvDecoder;
 pub use encode::CsvWriter;
 use field::Fields;
 
 use crate::parse::{Fault, Parser, utf8, whole_or_nothing};
-use crate::typed::TextType;
-
-/// How a CSV text is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// Whether the first record of each text names the columns.
-    pub header: bool,
-    /// Name and type of each column, in their order; with a header in any order, and only those
-    /// that are no strings.
-    pub columns: Vec<(String, TextType)>,
-    /// Between fields; an ASCII character.
-    pub delimiter: u8,
-    /// Around fields that hold a delimiter, a quote or a line break; an ASCII character.
-    pub quote: u8,
-    /// Before a quote inside quotes; usually the quote itself.
-    pub escape: u8,
-    /// Whether an empty field without quotes is null instead of an empty string.
-    pub empty_is_null: bool,
-    /// Whether a stray quote is kept as text, a value of another type as a string, and missing or
-    /// surplus fields are let pass, instead of refusing the record.
-    pub lenient: bool,
-}
-
-impl Default for CsvOptions {
-    fn default() -> Self {
-        Self {
-            header: true,
-            columns: Vec::new(),
-            delimiter: b',',
-            quote: b'"',
-            escape: b'"',
-            empty_is_null: false,
-            lenient: false,
-        }
-    }
-}
-
-impl CsvOptions {
-    /// Checks that the options make sense together.
-    ///
-    /// # Errors
-    /// Says what is wrong, in words for the person who wrote them.
-    pub fn check(&self) -> Result<(), String> {
-        for (name, byte) in [
-            ("delimiter", self.delimiter),
-            ("quote", self.quote),
-            ("escape", self.escape),
-        ] {
-            if !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | b'\0') {
-                return Err(format!(
-                    "`{name}` must be one ASCII character, and no line break"
-                ));
-            }
-        }
-        if self.delimiter == self.quote || self.delimiter == self.escape {
-            return Err("`delimiter` must differ from `quote` and `escape`".to_owned());
-        }
-        if !self.header && self.columns.is_empty() {
-            return Err("`columns` must be given when there is no header".to_owned());
-        }
-        match twice(self.columns.iter().map(|(name, _)| name.as_str())) {
-            Some(name) => Err(format!("column `{}` is given twice", printable(name))),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A name that comes twice.
-fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut seen = std::collections::HashSet::new();
-    names.into_iter().find(|name| !seen.insert(*name))
-}
+use crate::typed::put_typed;
 
 /// A parser of CSV.
 #[derive(Debug, Clone)]
@@ -156,7 +88,8 @@ impl Csv {
             names.push(field.text.to_owned());
         }
         let fault = |what| Err(Fault { at: from, what });
-        if twice(names.iter().map(String::as_str)).is_some() {
+        let mut seen = HashSet::new();
+        if !names.iter().all(|name| seen.insert(name)) {
             return fault("a header that names a column twice");
         }
         let typed = &self.options.columns;
@@ -176,12 +109,7 @@ impl Csv {
     ///
     /// # Errors
     /// The first fault; nothing is appended then.
-    pub fn record(
-        &mut self,
-        text: &str,
-        from: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, Fault> {
+    pub fn record(&mut self, text: &str, from: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
         let mut end = from;
         whole_or_nothing(out, |out| {
             end = self.put_record(text, from, out)?;
@@ -211,7 +139,7 @@ impl Csv {
                     out.extend_from_slice(&column.name);
                     if field.text.is_empty() && !field.quoted && self.options.empty_is_null {
                         out.extend_from_slice(b"null");
-                    } else if let Err(what) = column.value.put(field.text, out) {
+                    } else if let Err(what) = put_typed(&column.value, field.text, out) {
                         if !lenient {
                             return Err(fault(what));
                         }

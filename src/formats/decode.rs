@@ -4,23 +4,31 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use towpath_record::BatchBuilder;
+use towpath_sdk::config::InputFormat;
 use towpath_sdk::json::{self, Documents, Fault, Kind};
 use towpath_sdk::{Decoder, Envelope, Error, NewDecoder, Result};
 
 use crate::avro::AvroDecoder;
-use crate::csv::CsvDecoder;
-use crate::format::InputFormat;
+use crate::csv::{Csv, CsvDecoder};
 use crate::logfmt::Logfmt;
 use crate::parse::{Parsing, push};
 use crate::syslog::Syslog;
 
 /// Makes decoders of `format`.
-pub fn decoder(format: impl Into<InputFormat>) -> NewDecoder {
-    match format.into() {
+///
+/// # Errors
+/// A configuration error when the options of CSV do not go together, which
+/// [`CsvOptions::check`](towpath_sdk::config::CsvOptions::check) has found before.
+pub fn decoder(format: impl Into<InputFormat>) -> Result<NewDecoder> {
+    Ok(match format.into() {
         InputFormat::Text | InputFormat::Bytes => Arc::new(|| Box::new(Raw)),
         InputFormat::Json => Arc::new(|| Box::new(Json)),
         InputFormat::JsonArray => Arc::new(|| Box::new(JsonArray::default())),
-        InputFormat::Csv(csv) => Arc::new(move || Box::new(CsvDecoder::new(csv.clone()))),
+        InputFormat::Csv(options) => {
+            let csv = Csv::new(options)
+                .map_err(|why| Error::configuration("read", "CSV").because(why))?;
+            Arc::new(move || Box::new(CsvDecoder::new(csv.clone())))
+        }
         InputFormat::Logfmt { lenient } => {
             Arc::new(move || Box::new(Parsing::new(Logfmt::new(lenient))))
         }
@@ -28,7 +36,7 @@ pub fn decoder(format: impl Into<InputFormat>) -> NewDecoder {
             Arc::new(move || Box::new(Parsing::new(Syslog::new(lenient))))
         }
         InputFormat::Avro => Arc::new(|| Box::new(AvroDecoder::default())),
-    }
+    })
 }
 
 /// Text and bytes: the payload is the value, whatever it holds. Text is not checked to be UTF-8

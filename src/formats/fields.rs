@@ -1,9 +1,10 @@
 //! Where captures stand in the object that is made of them.
 
+use towpath_sdk::config::TextType;
 use towpath_sdk::{Path, Step, json};
 
 use crate::parse::Fault;
-use crate::typed::TextType;
+use crate::typed::put_typed;
 
 /// An object whose leaves are groups of an expression.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +111,7 @@ impl Node {
                 let Some(((at, text), value)) = found else {
                     return Ok(false);
                 };
-                value.put(text, out).map_err(|what| Fault { at, what })?;
+                put_typed(value, text, out).map_err(|what| Fault { at, what })?;
                 Ok(true)
             }
             Self::Tree(tree) => {

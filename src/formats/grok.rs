@@ -12,11 +12,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use towpath_sdk::config::nearest;
+use towpath_sdk::config::{TextType, nearest};
 use towpath_sdk::{Path, printable};
 
 use crate::pattern::Pattern;
-use crate::typed::TextType;
 
 /// Patterns within patterns beyond this are taken for a circle.
 const DEPTH_MAX: usize = 32;

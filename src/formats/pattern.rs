@@ -9,11 +9,11 @@ use regex_automata::meta::{Cache, Config, Regex};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
+use towpath_sdk::config::TextType;
 use towpath_sdk::{Path, printable};
 
 use crate::fields::FieldTree;
 use crate::parse::{Fault, Parser, utf8, whole_or_nothing};
-use crate::typed::TextType;
 
 /// Bytes that one compiled expression may take.
 const COMPILED_BYTES_MAX: usize = 16 << 20;

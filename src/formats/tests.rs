@@ -1,6 +1,7 @@
 //! Every format from and to records, JSON against `serde_json`, compression member by member.
 
 mod avro;
+mod csv;
 mod grok;
 mod lines;
 mod parsers;
@@ -156,7 +157,7 @@ fn decode(format: Format, payload: &[u8]) -> Result<Option<Batch>, String> {
         key: Some(b"k"),
         headers: &HEADERS,
     };
-    decoder(format)()
+    decoder(format).unwrap()()
         .decode(payload, &envelope, &mut out)
         .map_err(|error| error.to_string())?;
     Ok(out.finish())
@@ -313,7 +314,8 @@ fn near_json() -> impl Strategy<Value = String> {
         Just(":"),
         Just("\"a\""),
         Just("1"),
-        Just("-0.5e3"),
+        // Not `e3`: more digits behind it would be a number that `serde_json` cannot hold.
+        Just("-0.5e-3"),
         Just("null"),
         Just("true"),
         Just(" "),

@@ -6,77 +6,45 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
+use towpath_sdk::config::TextType;
 use towpath_sdk::json;
 
-/// What a piece of text is to become.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum TextType {
-    /// A string, as it stands.
-    #[default]
-    String,
-    /// A whole number of any length.
-    Integer,
-    /// A decimal number, which keeps its digits.
-    Float,
-    /// `true` or `false` in any case, `1` or `0`.
-    Boolean,
-    /// A time; written as ISO 8601 in UTC. A time without a zone is taken as UTC.
-    Timestamp {
-        /// A strftime format; `None` for ISO 8601.
-        format: Option<Box<str>>,
-    },
-}
-
-impl TextType {
-    /// The type that is written `word`; those that Logstash and Vector write are known too.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "string" => Self::String,
-            "int" | "integer" | "long" => Self::Integer,
-            "float" | "double" => Self::Float,
-            "bool" | "boolean" => Self::Boolean,
-            "timestamp" => Self::Timestamp { format: None },
-            _ => return None,
-        })
-    }
-
-    /// Appends `text` as a JSON value of this type.
-    ///
-    /// # Errors
-    /// Says what was expected; nothing is appended then.
-    pub fn put(&self, text: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        match self {
-            Self::String => {
-                json::put_string(text, out);
+/// Appends `text` as a JSON value of type `to`.
+///
+/// # Errors
+/// Says what was expected; nothing is appended then.
+pub(crate) fn put_typed(to: &TextType, text: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    match to {
+        TextType::String => {
+            json::put_string(text, out);
+            Ok(())
+        }
+        TextType::Integer => match Digits::of(text) {
+            Some(digits) if digits.rest.is_empty() && !digits.whole.is_empty() => {
+                digits.put(out);
                 Ok(())
             }
-            Self::Integer => match Digits::of(text) {
-                Some(digits) if digits.rest.is_empty() && !digits.whole.is_empty() => {
-                    digits.put(out);
-                    Ok(())
-                }
-                _ => Err("expected a whole number"),
-            },
-            Self::Float => put_float(text, out).ok_or("expected a number"),
-            Self::Boolean => {
-                let word: &[u8] = match text {
-                    "1" => b"true",
-                    "0" => b"false",
-                    _ if text.eq_ignore_ascii_case("true") => b"true",
-                    _ if text.eq_ignore_ascii_case("false") => b"false",
-                    _ => return Err("expected `true` or `false`"),
-                };
-                out.extend_from_slice(word);
-                Ok(())
-            }
-            Self::Timestamp { format } => {
-                let time = match format {
-                    None => iso_8601(text).ok_or("expected a time in ISO 8601")?,
-                    Some(format) => formatted(format, text).ok_or("expected a time in `format`")?,
-                };
-                put_time(time, out);
-                Ok(())
-            }
+            _ => Err("expected a whole number"),
+        },
+        TextType::Float => put_float(text, out).ok_or("expected a number"),
+        TextType::Boolean => {
+            let word: &[u8] = match text {
+                "1" => b"true",
+                "0" => b"false",
+                _ if text.eq_ignore_ascii_case("true") => b"true",
+                _ if text.eq_ignore_ascii_case("false") => b"false",
+                _ => return Err("expected `true` or `false`"),
+            };
+            out.extend_from_slice(word);
+            Ok(())
+        }
+        TextType::Timestamp { format } => {
+            let time = match format {
+                None => iso_8601(text).ok_or("expected a time in ISO 8601")?,
+                Some(format) => formatted(format, text).ok_or("expected a time in `format`")?,
+            };
+            put_time(time, out);
+            Ok(())
         }
     }
 }

@@ -14,8 +14,9 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use towpath_runtime::control::{
-    Changed, ConnectorOffsets, Control, ForgetAnswer, ProduceRequest, Produced, RecordsPage,
-    RecordsRequest, ResetAnswer, ResetRequest, StatusAnswer, Topic,
+    Changed, ConnectorOffsets, Control, DeadLetterTopic, DeadLettersPage, DeadLettersRequest,
+    DropRequest, Dropped, ForgetAnswer, ProduceRequest, Produced, RecordsPage, RecordsRequest,
+    ResetAnswer, ResetRequest, StatusAnswer, Topic,
 };
 use towpath_sdk::{Error, Result, printable};
 
@@ -36,6 +37,9 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/v1/offsets", get(offsets))
         .route("/v1/offsets/{connector}", get(offsets_of).delete(forget))
         .route("/v1/offsets/{connector}/reset", post(reset))
+        .route("/v1/dead-letters", post(dead_letter_topics))
+        .route("/v1/dead-letters/{topic}", post(dead_letters))
+        .route("/v1/dead-letters/{topic}/drop", post(drop_dead_letters))
         .route("/v1/connectors/{name}/pause", post(pause))
         .route("/v1/connectors/{name}/resume", post(resume))
         .route("/v1/connectors/{name}/restart", post(restart))
@@ -99,6 +103,32 @@ async fn reset(
 
 async fn forget(State(control): Shared, Path(connector): Path<String>) -> Answer<ForgetAnswer> {
     blocking(Ok(Json(())), move |()| control.forget(&connector)).await
+}
+
+async fn dead_letter_topics(
+    State(control): Shared,
+    body: std::result::Result<Json<DeadLettersRequest>, JsonRejection>,
+) -> Answer<Vec<DeadLetterTopic>> {
+    blocking(body, move |request| control.dead_letter_topics(&request)).await
+}
+
+async fn dead_letters(
+    State(control): Shared,
+    Path(topic): Path<String>,
+    body: std::result::Result<Json<DeadLettersRequest>, JsonRejection>,
+) -> Answer<DeadLettersPage> {
+    blocking(body, move |request| control.dead_letters(&topic, &request)).await
+}
+
+async fn drop_dead_letters(
+    State(control): Shared,
+    Path(topic): Path<String>,
+    body: std::result::Result<Json<DropRequest>, JsonRejection>,
+) -> Answer<Dropped> {
+    blocking(body, move |request| {
+        control.drop_dead_letters(&topic, &request)
+    })
+    .await
 }
 
 async fn pause(State(control): Shared, Path(name): Path<String>) -> Answer<Changed> {

@@ -1,6 +1,6 @@
 //! One connector: its entry to a [`Source`] or [`Sink`].
 
-use towpath_sdk::config::{Key, Node, NodeValue, OptionsSpec, Problem, Problems, Span};
+use towpath_sdk::config::{Format, Key, Node, NodeValue, OptionsSpec, Problem, Problems, Span};
 use towpath_sdk::{Registry, Template, printable};
 
 use crate::diagnostic::Sources;
@@ -131,7 +131,14 @@ impl Reader<'_> {
             .and_then(|name| self.registry.get(name));
         let found = found.and_then(|connector| connector.sink.as_ref());
         let own = found.map(|sink| (sink.spec)());
-        let mut frame = self.frame(key, node, &SinkOptions::spec(), own.as_ref(), true, problems);
+        let mut frame = self.frame(
+            key,
+            node,
+            &SinkOptions::spec(),
+            own.as_ref(),
+            true,
+            problems,
+        );
         frame.find_fields(Template::NAMES);
         let options = SinkOptions::parse(&frame.role, problems);
         let config = found.map(|sink| (sink.parse)(&frame.own, problems));
@@ -155,12 +162,19 @@ impl Reader<'_> {
         if let (Some(group), Some(node)) = (&options.group, frame.role.get("group")) {
             name::check("group", group, node, problems);
         }
+        let config = config??;
+        let (format, fields) = config.format();
+        if !fields.is_bare_value() && format != Some(Format::Json) {
+            let span = frame.own.span_of("fields");
+            let problem = Problem::new(span, "only JSON has names for several fields");
+            problems.push(problem.help("add `format: json`"));
+        }
         Some(Sink {
             connector: frame.connector?,
             topics: options.topics.0,
             group: options.group,
             start: options.start,
-            config: config??,
+            config,
         })
     }
 

@@ -28,8 +28,8 @@ mod pipeline;
 mod print;
 mod reference;
 mod schema;
-mod worker;
 mod transform;
+mod worker;
 mod yaml;
 
 #[cfg(test)]
@@ -41,7 +41,6 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use load::{ExistingTopic, Loaded, Surroundings, load, load_with_cases};
 pub use manual::{ManualTable, NameInTemplates, manual_tables, template_names};
 pub use on_error::BadRecords;
-pub use transform::{ConfiguredTransform, output};
 pub use options::{
     PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options, source_options,
 };
@@ -49,6 +48,7 @@ pub use picture::picture;
 pub use pipeline::{Connector, Pipeline, Sink, Source, Topic};
 pub use print::print;
 pub use schema::{json_schema, worker_schema};
+pub use transform::{ConfiguredTransform, output};
 pub use worker::{
     AdminConfig, Durability, Listen, LogFormat, LogLevel, LoggingConfig, TopicDefaults,
     WorkerConfig, load_worker_config,

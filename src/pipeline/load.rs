@@ -84,7 +84,13 @@ fn read(
                     &sources,
                     &mut problems,
                 );
-                read_cases(&mut draft, cases_beside, surroundings, &mut sources, &mut problems);
+                read_cases(
+                    &mut draft,
+                    cases_beside,
+                    surroundings,
+                    &mut sources,
+                    &mut problems,
+                );
                 drafts.push(draft);
                 if !tree.complete {
                     // It may stand in the part that could not be read.
@@ -186,7 +192,8 @@ fn folder(path: &Path, problems: &mut Problems) -> Vec<PathBuf> {
     };
     files.retain(|path| is_yaml(path) && !path.is_dir());
     files.sort();
-    let (cases, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| case::is_beside(path));
+    let (cases, files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|path| case::is_beside(path));
     for path in cases {
         if !files.iter().any(|file| case::file_beside(file) == path) {
             let shown = printable(&path.display().to_string());

@@ -5,6 +5,7 @@ use towpath_sdk::Template;
 use towpath_sdk::config::{OptionsSpec, markdown_table, text_forms};
 
 use crate::WorkerConfig;
+use crate::case::{CaseOptions, ExpectedRecord, InputRecordOptions};
 use crate::connector::{KEY_NAMES, TOPIC_NAMES};
 use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options};
 
@@ -82,6 +83,13 @@ pub fn manual_tables() -> Vec<ManualTable> {
     vec![
         options(PIPELINE, "options: pipeline", PipelineOptions::spec()),
         options(PIPELINE, "options: topic", TopicOptions::spec()),
+        options(PIPELINE, "options: case", CaseOptions::spec()),
+        options(
+            PIPELINE,
+            "options: record of a case",
+            InputRecordOptions::spec(),
+        ),
+        options(PIPELINE, "options: expected record", ExpectedRecord::spec()),
         options(PIPELINE, "options: towpath.yaml", WorkerConfig::spec()),
         options(CONNECTORS, "options: every source", source_options()),
         options(CONNECTORS, "options: every sink", sink_options()),

@@ -1,8 +1,6 @@
 //! `on_error`: what happens to bad records, and how many are borne.
 
-use towpath_sdk::config::{
-    Kind, Node, NodeValue, OptionType, Problem, Problems,
-};
+use towpath_sdk::config::{Kind, Node, NodeValue, OptionType, Problem, Problems};
 use towpath_sdk::{Limits, OnError, choice, options};
 
 use crate::name;
@@ -131,9 +129,21 @@ impl OptionType for OnErrorOption {
         let options = OnErrorMap::parse(node, problems)?;
         let action = OnError::from(options.action);
         let useless = [
-            ("topic", action == OnError::DeadLetter, "`action: dead_letter`"),
-            ("max_count", action != OnError::Fail, "`skip` and `dead_letter`"),
-            ("max_rate", action != OnError::Fail, "`skip` and `dead_letter`"),
+            (
+                "topic",
+                action == OnError::DeadLetter,
+                "`action: dead_letter`",
+            ),
+            (
+                "max_count",
+                action != OnError::Fail,
+                "`skip` and `dead_letter`",
+            ),
+            (
+                "max_rate",
+                action != OnError::Fail,
+                "`skip` and `dead_letter`",
+            ),
         ];
         let mut sound = true;
         for (option, allowed, meant) in useless {

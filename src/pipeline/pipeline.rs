@@ -10,8 +10,8 @@ use towpath_sdk::{SinkConfig, SourceConfig, Template};
 use crate::case::Case;
 use crate::fields::FieldUse;
 use crate::on_error::BadRecords;
-use crate::transform::{self, ConfiguredTransform};
 use crate::options::{PartitionBy, Partitions, Retention, Retry, TopicSelector};
+use crate::transform::{self, ConfiguredTransform};
 
 /// One pipeline file, checked. `Debug` shows names only.
 #[derive(Clone)]
@@ -125,7 +125,8 @@ pub struct Source {
 impl Source {
     /// What the values are that go into the log.
     pub fn format(&self) -> Format {
-        transform::output(&self.connector.transforms, self.config.format())
+        let input = self.config.format().topic_format();
+        transform::output(&self.connector.transforms, input)
     }
 
     /// The topic's name, when it is the same for all records.

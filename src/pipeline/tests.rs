@@ -7,6 +7,7 @@ mod on_error;
 mod output;
 mod random;
 mod references;
+mod transforms;
 mod worker_settings;
 mod yaml_tree;
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Compression, Fields, Format, Node, OneOrMany, PathTemplate, Problems, Secret, Size,
+    Compression, Fields, Format, InputFormat, Node, OneOrMany, PathTemplate, Problems, Secret, Size,
 };
 use towpath_sdk::{
     ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType, options,
@@ -61,8 +62,8 @@ impl SourceConfig for FileSource {
         true
     }
 
-    fn format(&self) -> Format {
-        self.format
+    fn format(&self) -> InputFormat {
+        self.format.into()
     }
 
     fn tasks_max(&self) -> u32 {
@@ -118,6 +119,7 @@ fn registry() -> Registry {
         of("generate", Some(source), None),
         of("stdout", None, Some(sink)),
     ])
+    .with_transforms(vec![transforms::fake_type()])
 }
 
 /// Variables and files by name.

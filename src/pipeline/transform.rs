@@ -29,9 +29,9 @@ impl std::fmt::Debug for ConfiguredTransform {
 
 /// What the values are behind `transforms`, where they are `format` before them.
 pub fn output(transforms: &[ConfiguredTransform], format: Format) -> Format {
-    transforms.iter().fold(format, |format, transform| {
-        transform.config.output(format)
-    })
+    transforms
+        .iter()
+        .fold(format, |format, transform| transform.config.output(format))
 }
 
 options! {
@@ -98,25 +98,36 @@ impl Reader<'_> {
             return None;
         };
         let config = (found.parse)(&own, problems);
-        if self.of_sink && config.as_ref().is_some_and(|config| config.changes_places()) {
-            let message = format!("`{name}` cannot be in a sink");
-            problems.push(Problem::new(word.span, message).help(
+        let when = options.as_ref().and_then(|options| options.when.as_ref());
+        let when = when.map(|text| compile(text, problems));
+        let config = config?;
+        let misplaced = match self.of_sink {
+            true if config.changes_places() => Some((
+                "a sink",
                 "a sink's offsets count the records of its topics: put it into the source",
-            ));
+            )),
+            false if config.needs_offset() => Some((
+                "a source",
+                "records get partition and offset in the log: put it into the sink",
+            )),
+            _ => None,
+        };
+        if let Some((place, help)) = misplaced {
+            let message = format!("this `{name}` cannot be in {place}");
+            problems.push(Problem::new(word.span, message).help(help));
             return None;
         }
-        let when = match options?.when {
-            Some(text) => Some(compile(&text, problems)?),
-            None => None,
-        };
         Some(ConfiguredTransform {
             place: format!(
                 "{}.transforms[{index}] ({name} at {})",
                 self.owner,
                 (self.locate)(word.span)
             ),
-            config: config?,
-            when,
+            config,
+            when: match when {
+                Some(when) => Some(when?),
+                None => None,
+            },
         })
     }
 }
@@ -150,7 +161,7 @@ fn split(item: &Node, problems: &mut Problems) -> Option<(Node, Node)> {
 }
 
 fn compile(text: &ExpressionText, problems: &mut Problems) -> Option<Arc<dyn Expression>> {
-    towpath_expression::compile(&text.text)
+    towpath_expression::compile_condition(&text.text)
         .map_err(|error| {
             let mut problem = Problem::new(text.place(error.at), error.message);
             problem.help = error.help;

@@ -11,8 +11,8 @@ use towpath_pipeline::ConfiguredTransform;
 use towpath_record::{Batch, BatchBuilder, BatchError};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, Original, Outgoing, Part, Place, Refused, RefusedRow, Result, SinkBatch, Stage, Tolerance,
-    Transform, TransformContext, WorkingBatch,
+    Error, Original, Outgoing, Part, Place, Refused, RefusedRow, Result, SinkBatch, Stage,
+    Tolerance, Transform, TransformContext, WorkingBatch,
 };
 
 use crate::stretch::{Early, Stretch, Stretches};
@@ -168,7 +168,9 @@ impl Chain {
         read: Option<&SinkBatch>,
         refused: &mut Vec<Refused>,
     ) -> Result<()> {
-        let mut rows = std::mem::take(self.working.refused()).into_iter().peekable();
+        let mut rows = std::mem::take(self.working.refused())
+            .into_iter()
+            .peekable();
         for (index, record) in batch.records().enumerate() {
             if rows.peek().is_none() {
                 break;
@@ -176,9 +178,8 @@ impl Chain {
             let Some(row) = rows.next_if(|row| row.index == index) else {
                 continue;
             };
-            let record = record.map_err(|error| {
-                Error::fatal("read", "the records of a batch").because(error)
-            })?;
+            let record = record
+                .map_err(|error| Error::fatal("read", "the records of a batch").because(error))?;
             let place = read.map(|read| Place {
                 topic: read.topic.clone(),
                 partition: read.partition,

@@ -1,6 +1,7 @@
 //! A connector at work: its tasks, from outside.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::{sink_task, source_task};
 pub(crate) struct Connector {
     pub spec: Arc<ConnectorSpec>,
     pub stats: Arc<Stats>,
+    /// In a drain: nobody writes any more what it reads.
+    pub finishing: AtomicBool,
     tasks: Mutex<Tasks>,
 }
 
@@ -53,6 +56,7 @@ impl Connector {
         Self {
             spec: Arc::new(spec),
             stats: Arc::default(),
+            finishing: AtomicBool::new(false),
             tasks: Mutex::new(tasks),
         }
     }

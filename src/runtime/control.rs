@@ -5,6 +5,8 @@
 //! tasks or for records are async. Any number may run at once; what is changed for one owner goes
 //! through one writer, whose sets are accepted in order.
 
+mod dead_letters;
+mod letter;
 mod lifecycle;
 mod offsets;
 mod payload;
@@ -25,6 +27,11 @@ use crate::Worker;
 use crate::commit::{hand_over, log_error, settled};
 use crate::spec::ConnectorSpec;
 
+pub(crate) use dead_letters::mark_dead_letter_topics;
+pub use dead_letters::{
+    DeadLetter, DeadLetterGroup, DeadLetterTopic, DeadLettersPage, DeadLettersRequest, DropRequest,
+    Dropped, DroppedFrom,
+};
 pub use lifecycle::{Changed, StatusAnswer};
 pub use offsets::{
     ConnectorOffsets, ForgetAnswer, PartitionOffset, ResetAnswer, ResetRequest, StateKey,

@@ -133,7 +133,8 @@ impl Router {
         let Some(topic) = self.fixed_topic() else {
             return false;
         };
-        let fit = |part: &Stretch| part.batch.as_bytes().len() as u64 <= self.source.max_record_bytes;
+        let fit =
+            |part: &Stretch| part.batch.as_bytes().len() as u64 <= self.source.max_record_bytes;
         let together = || match self.source.partition_by {
             PartitionBy::Source => true,
             PartitionBy::Key => !parts.iter().any(|part| part.keyed),
@@ -144,9 +145,7 @@ impl Router {
         let decided = parts
             .iter()
             .all(|part| part.topic.is_none() && (part.key_stands || self.source.key.is_none()));
-        decided
-            && parts.iter().all(fit)
-            && (topic.partitions() == 1 || together())
+        decided && parts.iter().all(fit) && (topic.partitions() == 1 || together())
     }
 
     /// Batches as they came, for the fixed topic.

@@ -11,7 +11,10 @@ use tokio::sync::Notify;
 use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
 use towpath_record::Batch;
 use towpath_sdk::config::{Format, Start};
-use towpath_sdk::{Error, ErrorKind, Flushed, Health, REFUSED_MAX, Refused, Result, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkTopic, Tolerance, now_ms};
+use towpath_sdk::{
+    Error, ErrorKind, Flushed, Health, REFUSED_MAX, Refused, Result, Sink, SinkBatch, SinkContext,
+    SinkOffset, SinkPartition, SinkTopic, Tolerance, now_ms,
+};
 
 use crate::assignment::{Assigned, start_offset};
 use crate::chain::Chain;

@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use towpath_log::{AppendSet, Durability, Log, ReadTo, Writer};
-use towpath_sdk::{Refused, Result, Source, SourceBatch, SourceContext, Tolerance, now_ms};
+use towpath_sdk::{
+    NewDecoder, Refused, Result, Source, SourceBatch, SourceContext, Tolerance, now_ms,
+};
 use tracing::warn;
 
 use crate::budget::{Budget, Share};
@@ -64,6 +66,7 @@ pub(crate) async fn run(
 ) -> Result<Ended> {
     let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
     let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
+    let new_decoder = towpath_formats::decoder(source.config.format())?;
     let on_error = spec.tolerance();
     let mut task = SourceTask {
         context,
@@ -79,7 +82,7 @@ pub(crate) async fn run(
         barrier: None,
         durability: log.durability(),
     };
-    let source_context = task.source_context(source);
+    let source_context = task.source_context(new_decoder);
     let opened = tokio::select! {
         opened = task.source.open(source_context) => opened,
         () = stop.requested() => { return task.close(Ok(Ended::Stopped)).await }
@@ -95,14 +98,14 @@ pub(crate) async fn run(
 }
 
 impl SourceTask<'_> {
-    fn source_context(&self, source: &SourceSpec) -> SourceContext {
+    fn source_context(&self, new_decoder: NewDecoder) -> SourceContext {
         SourceContext {
             connector: self.context.connector.clone(),
             task: self.context.task,
             tasks: self.context.tasks,
             drain: self.context.drain,
             state: self.state.clone(),
-            new_decoder: towpath_formats::decoder(source.config.format()),
+            new_decoder,
             codecs: Arc::new(towpath_formats::StandardCodecs),
             on_error: self.on_error.clone(),
             health: self.context.health.clone(),

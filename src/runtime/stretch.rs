@@ -99,20 +99,19 @@ pub(crate) struct Early {
 impl Early {
     pub fn new(spec: &ConnectorSpec, source: &SourceSpec) -> Self {
         let early = |template: &&Template| {
-            let inside =
-                |name: &TemplateName| matches!(name, TemplateName::Value(_) | TemplateName::Header(_));
+            let inside = |name: &TemplateName| {
+                matches!(name, TemplateName::Value(_) | TemplateName::Header(_))
+            };
             !template.names().any(inside)
         };
         let topic = source.fixed_topic.is_none().then_some(&source.topic);
+        let input = source.config.format().topic_format();
         Self {
             pipeline: spec.pipeline.clone(),
             connector: spec.configured.name.clone(),
             fixed_topic: source.fixed_topic.as_deref().map(Arc::from),
-            input: source.config.format(),
-            output: towpath_pipeline::output(
-                &spec.configured.transforms,
-                source.config.format(),
-            ),
+            input,
+            output: towpath_pipeline::output(&spec.configured.transforms, input),
             topic: topic.filter(early).cloned(),
             key: source.key.as_ref().filter(early).cloned(),
         }
@@ -125,9 +124,8 @@ impl Early {
         }
         let mut text = Vec::new();
         for (row, record) in part.batch.records().enumerate() {
-            let record = record.map_err(|error| {
-                Error::fatal("read", "the records of a batch").because(error)
-            })?;
+            let record = record
+                .map_err(|error| Error::fatal("read", "the records of a batch").because(error))?;
             match self.give_one(part, &record, now_ms, row, working, &mut text) {
                 Err(error) if error.kind() == ErrorKind::Record => working.refuse(row, error),
                 given => given?,
@@ -166,7 +164,9 @@ impl Early {
             let topic = working.topic(row).cloned();
             scope.topic = topic.as_deref();
             key.render(&scope, text)?;
-            let key = working.documents_mut().make(|out| out.extend_from_slice(text));
+            let key = working
+                .documents_mut()
+                .make(|out| out.extend_from_slice(text));
             working.set_cell(row, Side::Key, Cell::Text(key));
         }
         Ok(())

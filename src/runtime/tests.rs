@@ -1,7 +1,9 @@
 //! Whole workers over a real log, with connectors that live in memory and fail on command.
 
 mod changes;
+mod dead_letters;
 mod fakes;
+mod transforms;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! A worker: the log and the connectors of its pipelines, started, changed and stopped together.
 
+mod drain;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,8 +76,6 @@ pub struct Worker {
     connectors: Mutex<BTreeMap<String, Arc<Connector>>>,
     /// Changes of what runs happen one at a time.
     changing: tokio::sync::Mutex<()>,
-    /// In a drain: the sources have ended.
-    finishing: AtomicBool,
     finished: watch::Sender<bool>,
 }
 
@@ -94,6 +94,7 @@ impl Worker {
             prepare::check(&log, &specs, options.fresh)?;
             prepare::create_topics(&log, loaded, &options.config)?;
             control::move_pauses(&log, &specs)?;
+            control::mark_dead_letter_topics(&log, &specs)?;
             prepare::register_all(&log, &specs)
         })?;
         let sinks = specs
@@ -108,7 +109,6 @@ impl Worker {
             started_ms: now_ms(),
             connectors: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
-            finishing: AtomicBool::new(false),
             finished: watch::Sender::new(false),
         });
         let paused = control::paused(&worker.log);
@@ -121,7 +121,7 @@ impl Worker {
         }
         tokio::spawn(tick(Arc::downgrade(&worker)));
         if worker.options.drain {
-            tokio::spawn(drain(worker.clone()));
+            tokio::spawn(drain::drain(worker.clone()));
         }
         Ok(worker)
     }
@@ -270,6 +270,7 @@ impl Worker {
         // Only now nobody writes under a former name any more.
         tokio::task::block_in_place(|| {
             control::move_pauses(&self.log, &specs)?;
+            control::mark_dead_letter_topics(&self.log, &specs)?;
             prepare::register_all(&self.log, &specs)
         })?;
         let paused = control::paused(&self.log);
@@ -321,9 +322,7 @@ impl Worker {
 
     /// Starts the tasks of a connector that does not run.
     fn run(&self, connector: &Connector) {
-        let finishing =
-            self.finishing.load(Relaxed) && matches!(connector.spec.side, Side::Sink(_));
-        let signal = if finishing {
+        let signal = if connector.finishing.load(Relaxed) {
             Signal::Finish
         } else {
             Signal::Run
@@ -383,29 +382,6 @@ impl Worker {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Waits for all sources, then lets the sinks deliver what is there, then says so.
-async fn drain(worker: Arc<Worker>) {
-    let (sources, sinks): (Vec<_>, Vec<_>) = worker
-        .all()
-        .into_iter()
-        .partition(|connector| matches!(connector.spec.side, Side::Source(_)));
-    for source in &sources {
-        worker.ended(source).await;
-    }
-    {
-        let _changing = worker.changing.lock().await;
-        worker.finishing.store(true, Relaxed);
-        for sink in &sinks {
-            worker.follow_topics(sink).await;
-            sink.signal(Signal::Finish);
-        }
-    }
-    for sink in &sinks {
-        worker.ended(sink).await;
-    }
-    worker.finished.send_replace(true);
 }
 
 /// What happens by the clock, as long as the worker is there: samples, retention, and a look

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use siphasher::sip128::SipHasher13;
 use towpath_sdk::config::{ExpressionText, Problems};
 use towpath_sdk::json::{Kind, NodeId};
-use towpath_sdk::{Cell, Expression, Result, Side, WorkingBatch};
+use towpath_sdk::{Expression, Result, WorkingBatch};
 
 use crate::formula::compile;
 
@@ -49,25 +49,6 @@ impl By {
         self.text.clear();
         documents.write(node, &mut self.text);
         Some(fingerprint(&self.text))
-    }
-}
-
-/// The group of records with the key of this row; `None` when it has no key.
-pub(crate) fn key_group(batch: &WorkingBatch, row: usize) -> Option<u128> {
-    let documents = batch.documents();
-    match batch.cell(row, Side::Key) {
-        Cell::Null => None,
-        Cell::Text(span) | Cell::Bytes(span) | Cell::Json(span) => {
-            Some(fingerprint(documents.bytes(span)))
-        }
-        Cell::Document(node) => match documents.string(node) {
-            Some(text) => Some(fingerprint(text.as_bytes())),
-            None => {
-                let mut text = Vec::new();
-                documents.write(node, &mut text);
-                Some(fingerprint(&text))
-            }
-        },
     }
 }
 

@@ -37,12 +37,13 @@ choice! {
 
 options! {
     /// Either `fields` or `to` is given.
+    ///
+    /// To a whole number: a text must be one, in range; a number too large wraps, as in Java, but
+    /// one beyond 64 bits is a bad record; of a fraction, what is before the point counts.
     struct Options {
         /// The type that each field gets. A missing field becomes null.
         fields: Option<ByPath<Scalar>>,
-        /// The type that the whole gets. Text that is no whole number in range is a bad record for
-        /// a whole number; a number too large wraps as in Java, but one beyond 64 bits is a bad
-        /// record; a fraction loses what is behind the point.
+        /// The type that the whole gets.
         to: Option<Scalar>,
         /// The half of the record that is changed.
         target: Target = "value",
@@ -79,7 +80,10 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
         (None, Some(to)) => Casts::Whole(to),
         (fields, _) => {
             let what = if fields.is_some() { "only one" } else { "one" };
-            problems.add(node.span, format!("`cast` takes {what} of `fields` and `to`"));
+            problems.add(
+                node.span,
+                format!("`cast` takes {what} of `fields` and `to`"),
+            );
             return None;
         }
     };

@@ -46,8 +46,10 @@ fn wrong_turn(path: &Path, depth: usize, kind: Kind) -> Error {
         0 => "the value".to_owned(),
         _ => format!("`{}`", path.prefix(depth)),
     };
-    Error::record("find", format!("`{path}`"))
-        .because(format!("{place} is {}, which has no such part", kind.as_str()))
+    Error::record("find", format!("`{path}`")).because(format!(
+        "{place} is {}, which has no such part",
+        kind.as_str()
+    ))
 }
 
 /// Replaces what stands at `path` by what `change` makes of it; it says why it cannot, and `doing`

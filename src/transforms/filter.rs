@@ -48,7 +48,10 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
         (None, Some(drop)) => (drop, false),
         (keep, _) => {
             let what = if keep.is_some() { "only one" } else { "one" };
-            problems.add(node.span, format!("`filter` takes {what} of `keep` and `drop`"));
+            problems.add(
+                node.span,
+                format!("`filter` takes {what} of `keep` and `drop`"),
+            );
             return None;
         }
     };

@@ -37,7 +37,11 @@ pub(crate) const TYPE: TransformType = TransformType {
 
 fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig>> {
     let Options { field, target } = Options::parse(node, problems)?;
-    if field.steps().iter().any(|step| matches!(step, Step::Index(_))) {
+    if field
+        .steps()
+        .iter()
+        .any(|step| matches!(step, Step::Index(_)))
+    {
         problems.add(node.span_of("field"), "expected names of fields, no index");
         return None;
     }

@@ -157,6 +157,8 @@ fn value(batch: &mut WorkingBatch, row: usize, what: &What) -> Result<Option<Nod
         },
     };
     // Writing to a vector cannot fail.
-    let number = batch.documents_mut().scalar(|out| drop(write!(out, "{number}")));
+    let number = batch
+        .documents_mut()
+        .scalar(|out| drop(write!(out, "{number}")));
     Ok(Some(number))
 }

@@ -33,8 +33,6 @@ mod redact;
 mod replace_field;
 mod route;
 mod sample;
-#[cfg_attr(not(test), expect(dead_code, reason = "`dedupe` comes with the state of transforms"))]
-mod seen;
 mod set;
 mod set_schema_metadata;
 mod split;

@@ -4,15 +4,15 @@ mod table;
 
 use std::sync::Arc;
 
-use towpath_formats::CsvOptions;
-use towpath_sdk::config::{ExpressionText, Format, Named, Node, Problems, choice, options};
+use towpath_sdk::config::{
+    CsvOptions, ExpressionText, Format, Named, Node, Problems, Separator, TextType, choice, options,
+};
 use towpath_sdk::{
     Error, Path, Result, Side, Transform, TransformConfig, TransformContext, TransformExample,
     TransformType, WorkingBatch,
 };
 
 use crate::by::By;
-use crate::parse_csv::{ColumnType, character};
 use table::Table;
 
 choice! {
@@ -38,9 +38,9 @@ options! {
         /// The field that the row is put in, as an object with a field for each column.
         into: Path,
         /// The types of columns that hold something else than text.
-        columns: Named<ColumnType> = {},
+        columns: Named<TextType> = {},
         /// The character between fields.
-        delimiter: String = ",",
+        delimiter: Separator = ",",
         /// What happens to a record for which there is no row, or whose `by` is null.
         missing: OnMissing = "keep",
     }
@@ -72,8 +72,8 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     let by = By::compile(&options.by, problems);
     let csv = CsvOptions {
         header: true,
-        columns: ColumnType::columns(options.columns.0),
-        delimiter: character("delimiter", &options.delimiter, node, problems)?,
+        columns: options.columns.0,
+        delimiter: options.delimiter.0,
         ..CsvOptions::default()
     };
     if let Err(why) = csv.check() {
@@ -148,9 +148,9 @@ impl Transform for Lookup {
             };
             let documents = batch.documents_mut();
             let made = documents.make(|out| out.extend_from_slice(found));
-            let node = documents.parse(made).map_err(|fault| {
-                Error::fatal("read a row of", &self.file).because(fault)
-            })?;
+            let node = documents
+                .parse(made)
+                .map_err(|fault| Error::fatal("read a row of", &self.file).because(fault))?;
             documents.put(root, &self.into, node)
         })
     }

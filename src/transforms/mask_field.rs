@@ -169,7 +169,9 @@ fn mask<'a>(
         (Kind::Array | Kind::Object | Kind::Null, None) => Ok("null"),
         (kind, Some(_)) => {
             let kind = kind.as_str();
-            Err(format!("it is {kind}, and `replacement` is for texts and numbers"))
+            Err(format!(
+                "it is {kind}, and `replacement` is for texts and numbers"
+            ))
         }
     }
 }

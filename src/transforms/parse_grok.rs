@@ -52,7 +52,10 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     let pattern = match grok(&options.pattern, &definitions) {
         Ok(pattern) => pattern,
         Err(why) => {
-            problems.add(node.span_of("pattern"), format!("not a grok pattern: {why}"));
+            problems.add(
+                node.span_of("pattern"),
+                format!("not a grok pattern: {why}"),
+            );
             return None;
         }
     };

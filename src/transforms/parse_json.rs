@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use towpath_sdk::config::{Format, Node, Problems, options};
-use towpath_sdk::json::{Kind, Span};
+use towpath_sdk::json::Kind;
 use towpath_sdk::{
     Cell, Error, Path, Result, Side, Transform, TransformConfig, TransformContext,
     TransformExample, TransformType, WorkingBatch,
@@ -69,7 +69,7 @@ fn parse_value(batch: &mut WorkingBatch, row: usize) -> Result<()> {
             let Some(root) = batch.root(row, Side::Value)? else {
                 return Ok(());
             };
-            if let Some(text) = string_of(batch, root) {
+            if let Some(text) = batch.documents_mut().string_span(root) {
                 let node = batch.parse(row, Side::Value, text)?;
                 batch.set_cell(row, Side::Value, Cell::Document(node));
             }
@@ -83,12 +83,14 @@ fn parse_field(batch: &mut WorkingBatch, row: usize, path: &Path) -> Result<()> 
     let Some(root) = batch.root_mut(row, Side::Value)? else {
         return Ok(());
     };
-    let error = |why: &str| {
-        Error::record("read", format!("`{path}` as JSON")).because(why.to_owned())
-    };
+    let error =
+        |why: &str| Error::record("read", format!("`{path}` as JSON")).because(why.to_owned());
     let found = batch.documents().find(root, path);
     let node = found.ok_or_else(|| error("the record has no such field"))?;
-    match (string_of(batch, node), batch.documents().kind(node)) {
+    match (
+        batch.documents_mut().string_span(node),
+        batch.documents().kind(node),
+    ) {
         (Some(text), _) => {
             let documents = batch.documents_mut();
             let parsed = documents
@@ -99,10 +101,4 @@ fn parse_field(batch: &mut WorkingBatch, row: usize, path: &Path) -> Result<()> 
         (None, Kind::Null) => Ok(()),
         (None, kind) => Err(error(&format!("it is {}, and no text", kind.as_str()))),
     }
-}
-
-/// The text of a string, to be read again.
-fn string_of(batch: &mut WorkingBatch, node: towpath_sdk::json::NodeId) -> Option<Span> {
-    let text = batch.documents().string(node)?.into_owned();
-    Some(batch.documents_mut().make(|out| out.extend_from_slice(text.as_bytes())))
 }

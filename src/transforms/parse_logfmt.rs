@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use towpath_formats::Logfmt;
-use towpath_sdk::config::{Node, Problems, options};
+use towpath_sdk::config::{Mode, Node, Problems, options};
 use towpath_sdk::{Path, TransformConfig, TransformExample, TransformType};
 
-use crate::parse_text::{Mode, ParseText};
+use crate::parse_text::ParseText;
 
 options! {
     struct Options {
@@ -26,7 +26,7 @@ pub(crate) const TYPE: TransformType = TransformType {
     parse,
     examples: &[TransformExample {
         title: "a line of a log",
-        options: "{}",
+        options: "",
         input: r#"level=info msg="it is done" ms=12 cached"#,
         output: r#"{"level":"info","msg":"it is done","ms":"12","cached":true}"#,
     }],
@@ -36,5 +36,11 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     let options = Options::parse(node, problems)?;
     let parser = Logfmt::new(options.mode == Mode::Lenient);
     let places = (options.field, options.into);
-    Some(Arc::new(ParseText::new(parser, "as logfmt", places, node, problems)?))
+    Some(Arc::new(ParseText::new(
+        parser,
+        "as logfmt",
+        places,
+        node,
+        problems,
+    )?))
 }

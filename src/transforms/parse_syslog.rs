@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use towpath_formats::Syslog;
-use towpath_sdk::config::{Node, Problems, options};
+use towpath_sdk::config::{Mode, Node, Problems, options};
 use towpath_sdk::{Path, TransformConfig, TransformExample, TransformType};
 
-use crate::parse_text::{Mode, ParseText};
+use crate::parse_text::ParseText;
 
 options! {
     /// RFC 5424, or RFC 3164 as it is found in the wild; the year that the older form lacks is the
@@ -28,7 +28,7 @@ pub(crate) const TYPE: TransformType = TransformType {
     parse,
     examples: &[TransformExample {
         title: "RFC 5424",
-        options: "{}",
+        options: "",
         input: r#"<165>1 2026-03-01T22:14:15Z web1 nginx 812 ID47 [req id="a1"] upstream is slow"#,
         output: r#"{"facility":"local4","severity":"notice","version":1,"timestamp":"2026-03-01T22:14:15Z","hostname":"web1","appname":"nginx","procid":"812","msgid":"ID47","structured_data":{"req":{"id":"a1"}},"message":"upstream is slow"}"#,
     }],
@@ -38,5 +38,11 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     let options = Options::parse(node, problems)?;
     let parser = Syslog::new(options.mode == Mode::Lenient);
     let places = (options.field, options.into);
-    Some(Arc::new(ParseText::new(parser, "as syslog", places, node, problems)?))
+    Some(Arc::new(ParseText::new(
+        parser,
+        "as syslog",
+        places,
+        node,
+        problems,
+    )?))
 }

@@ -3,21 +3,11 @@
 use std::fmt::Debug;
 
 use towpath_formats::Parser;
-use towpath_sdk::config::{Format, Node, Problems, choice};
+use towpath_sdk::config::{Format, Node, Problems};
 use towpath_sdk::json::Kind;
 use towpath_sdk::{
     Cell, Error, Path, Result, Side, Transform, TransformConfig, TransformContext, WorkingBatch,
 };
-
-choice! {
-    /// What a parser does with text that is not well formed.
-    pub enum Mode {
-        /// Its record is refused.
-        Strict = "strict",
-        /// What can be kept is kept as text.
-        Lenient = "lenient",
-    }
-}
 
 /// A transform that reads text with a parser. The object takes the place of the text, which is the
 /// value or a field; or it is put in another field, and the text stays.
@@ -69,7 +59,9 @@ impl<P> ParseText<P> {
 impl<P> Debug for ParseText<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("ParseText");
-        shown.field("how", &self.reader.how).field("fields", &self.fields);
+        shown
+            .field("how", &self.reader.how)
+            .field("fields", &self.fields);
         shown.finish_non_exhaustive()
     }
 }
@@ -112,7 +104,9 @@ impl<P: Parser> Reader<P> {
             },
         }
         .map_err(|fault| Error::record("read", format!("the value {}", self.how)).because(fault))?;
-        let made = batch.documents_mut().make(|out| out.extend_from_slice(&self.made));
+        let made = batch
+            .documents_mut()
+            .make(|out| out.extend_from_slice(&self.made));
         batch.set_cell(row, Side::Value, Cell::Json(made));
         Ok(())
     }
@@ -145,7 +139,9 @@ impl<P: Parser> Reader<P> {
         batch.root_mut(row, Side::Value)?;
         let documents = batch.documents_mut();
         let made = documents.make(|out| out.extend_from_slice(&self.made));
-        let parsed = documents.parse(made).map_err(|fault| error().because(fault))?;
+        let parsed = documents
+            .parse(made)
+            .map_err(|fault| error().because(fault))?;
         documents.put(root, into, parsed)
     }
 }

@@ -39,6 +39,12 @@ pub(crate) const TYPE: TransformType = TransformType {
     parse,
     examples: &[
         TransformExample {
+            title: "the record's timestamp, from seconds since 1970",
+            options: "{ field: at, formats: unix }",
+            input: r#"{"at":1767323045.25}"#,
+            output: r#"{"at":1767323045.25}  # timestamp: 1767323045250"#,
+        },
+        TransformExample {
             title: "an access log's time, made ISO 8601 in its place",
             options: "{ field: time, formats: '%d/%b/%Y:%H:%M:%S %z', to: time }",
             input: r#"{"time":"17/May/2026:08:05:32 +0200"}"#,
@@ -140,7 +146,10 @@ impl ParseTimestamp {
             (None, Kind::Null) => return Ok(None),
             (None, kind) => return Err(error(format!("it is {}", kind.as_str()))),
         };
-        let found = self.forms.iter().find_map(|form| form.read(text, &self.zone));
+        let found = self
+            .forms
+            .iter()
+            .find_map(|form| form.read(text, &self.zone));
         found.map(Some).ok_or_else(|| match &self.forms[..] {
             [form] => error(format!("it does not fit the format `{}`", form.as_str())),
             forms => error(format!("it fits none of the {} formats", forms.len())),
@@ -206,7 +215,9 @@ fn instant(time: &BrokenDownTime, zone: &TimeZone) -> Option<Timestamp> {
     time.to_timestamp().ok().or_else(|| {
         // A format without a time of day means its beginning.
         let date_time = time.to_datetime();
-        let local = date_time.or_else(|_| time.to_date().map(DateTime::from)).ok()?;
+        let local = date_time
+            .or_else(|_| time.to_date().map(DateTime::from))
+            .ok()?;
         zone.to_timestamp(local).ok()
     })
 }
@@ -285,7 +296,10 @@ mod tests {
             "iso8601",
             &[
                 ("\"2026-01-02T03:04:05Z\"", "2026-01-02T03:04:05Z"),
-                ("\"2026-01-02T03:04:05.678+05:30\"", "2026-01-01T21:34:05.678Z"),
+                (
+                    "\"2026-01-02T03:04:05.678+05:30\"",
+                    "2026-01-01T21:34:05.678Z",
+                ),
                 ("\"2026-07-02 03:04:05\"", "2026-07-02T01:04:05Z"),
                 ("\"2026-07-02\"", "2026-07-01T22:00:00Z"),
                 ("\"yesterday\"", "!it does not fit the format `iso8601`"),
@@ -298,7 +312,10 @@ mod tests {
                 // Shown twice: the first is meant. Skipped: so much later.
                 ("\"25.10.2026 02:30\"", "2026-10-25T00:30:00Z"),
                 ("\"29.03.2026 02:30\"", "2026-03-29T01:30:00Z"),
-                ("\"31.02.2026 00:00\"", "!it does not fit the format `%d.%m.%Y %H:%M`"),
+                (
+                    "\"31.02.2026 00:00\"",
+                    "!it does not fit the format `%d.%m.%Y %H:%M`",
+                ),
             ],
         );
         times("%Y/%m/%d", &[("\"2026/01/02\"", "2026-01-01T23:00:00Z")]);
@@ -308,7 +325,10 @@ mod tests {
     #[test]
     fn the_record_gets_its_time() {
         let mut batch = loaded(&[br#"{"t":1700000000123}"#, br#"{"t":null}"#, b"{}"], Json);
-        let mut parsing = transform(&TYPE, r#"{"field": "t", "formats": ["iso8601", "unix_ms"]}"#);
+        let mut parsing = transform(
+            &TYPE,
+            r#"{"field": "t", "formats": ["iso8601", "unix_ms"]}"#,
+        );
         let context = TransformContext { now_ms: 0 };
         parsing.apply(&mut batch, &context).expect("records only");
         assert_eq!(batch.timestamp_ms(0), 1_700_000_000_123);
@@ -316,7 +336,10 @@ mod tests {
         let refused = batch.refused();
         assert_eq!(refused[0].index, 2);
         let error = refused[0].error.to_string();
-        assert_eq!(error, "cannot read `t` as a time: the record has no such field");
+        assert_eq!(
+            error,
+            "cannot read `t` as a time: the record has no such field"
+        );
     }
 
     #[test]
@@ -324,10 +347,22 @@ mod tests {
         check_problems(
             &TYPE,
             &[
-                (r#"{"field": "t", "formats": "rfc3339"}"#, "`rfc3339` is no format of times"),
-                (r#"{"field": "t", "formats": "%H:%M"}"#, "`%H:%M` does not name a whole date"),
-                (r#"{"field": "t", "formats": "%Y-%m-%d %Z"}"#, "`%Y-%m-%d %Z` cannot be used"),
-                (r#"{"field": "t", "formats": "%Y-%m-%d %!"}"#, "cannot be used"),
+                (
+                    r#"{"field": "t", "formats": "rfc3339"}"#,
+                    "`rfc3339` is no format of times",
+                ),
+                (
+                    r#"{"field": "t", "formats": "%H:%M"}"#,
+                    "`%H:%M` does not name a whole date",
+                ),
+                (
+                    r#"{"field": "t", "formats": "%Y-%m-%d %Z"}"#,
+                    "`%Y-%m-%d %Z` cannot be used",
+                ),
+                (
+                    r#"{"field": "t", "formats": "%Y-%m-%d %!"}"#,
+                    "cannot be used",
+                ),
                 (r#"{"field": "t", "formats": []}"#, "names at least one"),
                 (r#"{"field": "t", "timezone": "Mars/Base"}"#, "no time zone"),
                 ("{}", "missing option `field`"),

@@ -11,8 +11,8 @@ use sha2::Sha256;
 use towpath_sdk::config::{Node, OneOrMany, Pattern, Problems, Secret, options};
 use towpath_sdk::json::{Documents, Kind, NodeId, put_string};
 use towpath_sdk::{
-    Cell, Path, Result, Side, Transform, TransformConfig, TransformContext,
-    TransformExample, TransformType, WorkingBatch,
+    Cell, Path, Result, Side, Transform, TransformConfig, TransformContext, TransformExample,
+    TransformType, WorkingBatch,
 };
 
 use find::Finding;
@@ -80,7 +80,10 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
             }
         },
         (Some(_), Some(_)) => {
-            problems.add(node.span_of("mask"), "only one of `mask` and `hash_key` is given");
+            problems.add(
+                node.span_of("mask"),
+                "only one of `mask` and `hash_key` is given",
+            );
             return None;
         }
     };
@@ -175,9 +178,15 @@ impl Transform for Redact {
             {
                 if redaction.redact(batch.documents().bytes(span)) {
                     let text = &redaction.text;
-                    let made = batch.documents_mut().make(|out| out.extend_from_slice(text));
+                    let made = batch
+                        .documents_mut()
+                        .make(|out| out.extend_from_slice(text));
                     let text = matches!(cell, Cell::Text(_));
-                    let cell = if text { Cell::Text(made) } else { Cell::Bytes(made) };
+                    let cell = if text {
+                        Cell::Text(made)
+                    } else {
+                        Cell::Bytes(made)
+                    };
                     batch.set_cell(row, Side::Value, cell);
                 }
                 return Ok(());
@@ -234,7 +243,8 @@ impl Redaction {
                     continue;
                 }
                 self.replaced.extend_from_slice(&text[copied..found.start]);
-                self.replacement.put(&text[found.clone()], &mut self.replaced);
+                self.replacement
+                    .put(&text[found.clone()], &mut self.replaced);
                 copied = found.end;
                 from = found.end;
             }

@@ -42,7 +42,8 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     let (first, whole) = match compiled {
         Ok(compiled) => compiled,
         Err(_) => {
-            let message = "this regular expression does not match text, or cannot stand in brackets";
+            let message =
+                "this regular expression does not match text, or cannot stand in brackets";
             problems.add(node.span_of("regex"), message);
             return None;
         }
@@ -96,9 +97,9 @@ impl TransformConfig for Route {
 impl Transform for Route {
     fn apply(&mut self, batch: &mut WorkingBatch, _: &TransformContext) -> Result<()> {
         batch.each(|batch, row| {
-            let topic = batch.topic(row).ok_or_else(|| {
-                Error::record("route", "a record").because("it has no topic yet")
-            })?;
+            let topic = batch
+                .topic(row)
+                .ok_or_else(|| Error::record("route", "a record").because("it has no topic yet"))?;
             if self.last.as_ref().is_none_or(|(last, _)| last != topic) {
                 self.last = Some((topic.clone(), self.new_name(topic)));
             }
@@ -189,8 +190,11 @@ fn group(text: &str, regex: &Regex) -> Result<(usize, usize), String> {
         let group = text[..length].parse().ok()?;
         (group < regex.captures_len()).then_some((group, length))
     };
-    numbers.filter_map(known).next().ok_or_else(|| match digits {
-        0 => "`$` names no group; write `\\$` for the character".to_owned(),
-        _ => format!("the regular expression has no group {}", &text[..1]),
-    })
+    numbers
+        .filter_map(known)
+        .next()
+        .ok_or_else(|| match digits {
+            0 => "`$` names no group; write `\\$` for the character".to_owned(),
+            _ => format!("the regular expression has no group {}", &text[..1]),
+        })
 }

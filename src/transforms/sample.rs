@@ -31,8 +31,8 @@ pub(crate) const TYPE: TransformType = TransformType {
         TransformExample {
             title: "a quarter of all traces, each with all its records",
             options: "{ one_in: 4, by: value.trace }",
-            input: r#"{"trace":"b","step":1}"#,
-            output: r#"{"trace":"b","step":1}"#,
+            input: r#"{"trace":"i","step":1}"#,
+            output: r#"{"trace":"i","step":1}"#,
         },
         TransformExample {
             title: "a trace that is not chosen",
@@ -116,7 +116,9 @@ mod tests {
         let values: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
         let mut batch = loaded(&values, Json);
         let context = TransformContext { now_ms: 0 };
-        transform(&TYPE, options).apply(&mut batch, &context).expect("records only");
+        transform(&TYPE, options)
+            .apply(&mut batch, &context)
+            .expect("records only");
         emitted(&mut batch, Json)
     }
 
@@ -130,20 +132,53 @@ mod tests {
     }
 
     #[test]
+    fn each_record_counts_for_itself() {
+        // Equal but for their timestamps.
+        let left = chosen("{ one_in: 2 }", &vec!["{}".to_owned(); 1_000]);
+        assert!((400..600).contains(&left.len()), "{}", left.len());
+        // Key and value together read the same.
+        let hash = |key: &str, value: &[u8]| {
+            let mut batch = loaded(&[value], Json);
+            let span = batch.documents_mut().make(|out| out.extend(key.bytes()));
+            batch.set_cell(0, Side::Key, Cell::Text(span));
+            whole_record(&batch, 0, &mut Vec::new())
+        };
+        assert_ne!(hash("1", b"23"), hash("12", b"3"));
+        assert_eq!(hash("1", b"23"), hash("1", b"23"));
+    }
+
+    #[test]
     fn a_group_goes_on_together() {
         let values: Vec<String> = (0..1_000)
             .map(|id| format!("{{\"id\":{id},\"trace\":\"{}\"}}", id % 100))
             .collect();
         let left = chosen(r#"{"one_in": 4, "by": "value.trace"}"#, &values);
         assert!((100..400).contains(&left.len()), "{}", left.len());
-        assert!(left.len().is_multiple_of(10), "ten of each trace, or none: {}", left.len());
+        assert!(
+            left.len().is_multiple_of(10),
+            "ten of each trace, or none: {}",
+            left.len()
+        );
     }
 
     #[test]
     fn bad_records_are_refused() {
-        let found = crate::tests::table::outcomes(&TYPE, r#"{"one_in": 1, "by": "value.a"}"#, Json, &[b"{}"]);
-        assert!(found[0].starts_with('!') && found[0].contains("value.a"), "{found:?}");
-        check(&TYPE, r#"{"one_in": 1}"#, Text, &[("any \u{1f98a} text", "any \u{1f98a} text")]);
+        let found = crate::tests::table::outcomes(
+            &TYPE,
+            r#"{"one_in": 1, "by": "value.a"}"#,
+            Json,
+            &[b"{}"],
+        );
+        assert!(
+            found[0].starts_with('!') && found[0].contains("value.a"),
+            "{found:?}"
+        );
+        check(
+            &TYPE,
+            r#"{"one_in": 1}"#,
+            Text,
+            &[("any \u{1f98a} text", "any \u{1f98a} text")],
+        );
         check_problems(
             &TYPE,
             &[
@@ -152,12 +187,5 @@ mod tests {
                 ("{}", "missing option `one_in`"),
             ],
         );
-    }
-}
-#[cfg(test)]
-#[test]
-fn tmp_find() {
-    for t in 'a'..='p' {
-        eprintln!("{t} {}", fingerprint(t.to_string().as_bytes()) % 4);
     }
 }

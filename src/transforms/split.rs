@@ -99,14 +99,17 @@ impl Transform for Split {
             let list = list.ok_or_else(|| error(field, "the record has no such field"))?;
             let kind = documents.kind(list);
             if kind != Kind::Array {
-                return Err(error(field, format!("it is {}, and no list", kind.as_str())));
+                return Err(error(
+                    field,
+                    format!("it is {}, and no list", kind.as_str()),
+                ));
             }
             items.clear();
             items.extend(documents.children(list));
             if let (Some(field), true) = (field, *keep_others) {
                 put_among_others(documents, root, field, items, rest)?;
             }
-            batch.split(row, items.iter().map(|item| Cell::Document(*item)));
+            batch.split(row, items.iter().map(|item| Cell::Document(*item)))?;
             Ok(())
         })
     }
@@ -156,10 +159,19 @@ mod tests {
             "{}",
             Json,
             &[
-                (r#"[1.50, {"a":[]}, null, "x"]"#, "1.50\n{\"a\":[]}\nnull\n\"x\""),
+                (
+                    r#"[1.50, {"a":[]}, null, "x"]"#,
+                    "1.50\n{\"a\":[]}\nnull\n\"x\"",
+                ),
                 ("[]", ""),
-                ("{}", "!cannot split the value: it is an object, and no list"),
-                ("[", "!cannot read the value as JSON: the text ends where a value is expected at byte 1"),
+                (
+                    "{}",
+                    "!cannot split the value: it is an object, and no list",
+                ),
+                (
+                    "[",
+                    "!cannot read the value as JSON: the text ends where a value is expected at byte 1",
+                ),
             ],
         );
         check(
@@ -168,8 +180,14 @@ mod tests {
             Json,
             &[
                 (r#"{"a":{"b":[1,2]},"c":3}"#, "1\n2"),
-                (r#"{"a":{"b":null}}"#, "!cannot split `a.b`: it is null, and no list"),
-                (r#"{"a":{}}"#, "!cannot split `a.b`: the record has no such field"),
+                (
+                    r#"{"a":{"b":null}}"#,
+                    "!cannot split `a.b`: it is null, and no list",
+                ),
+                (
+                    r#"{"a":{}}"#,
+                    "!cannot split `a.b`: the record has no such field",
+                ),
             ],
         );
         check(
@@ -192,11 +210,14 @@ mod tests {
     fn the_order_holds_and_the_rest_goes_along() {
         let mut batch = loaded(&[b"[1,2]", b"[]", b"[3]"], Json);
         let context = TransformContext { now_ms: 0 };
-        transform(&TYPE, "{}").apply(&mut batch, &context).expect("records only");
+        transform(&TYPE, "{}")
+            .apply(&mut batch, &context)
+            .expect("records only");
         let mut rows = Vec::new();
         batch
             .emit(Json, |row| {
-                let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().into());
+                let text =
+                    |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().into());
                 rows.push((text(row.key), text(row.value), row.timestamp_ms, row.offset));
                 Ok(())
             })
@@ -216,12 +237,18 @@ mod tests {
         splitting.apply(&mut batch, &context).expect("records only");
         assert_eq!(emitted(&mut batch, Json), [""; 0]);
         let error = batch.refused()[0].error.to_string();
-        assert!(error.contains("300 records of 1048593 bytes and more"), "{error}");
+        assert!(
+            error.contains("300 records of 1048593 bytes and more"),
+            "{error}"
+        );
     }
 
     #[test]
     fn it_is_for_sources_and_streams() {
         assert!(config(&TYPE, "{}").expect("sound options").changes_places());
-        check_problems(&TYPE, &[(r#"{"keep_others": true}"#, "`keep_others` needs `field`")]);
+        check_problems(
+            &TYPE,
+            &[(r#"{"keep_others": true}"#, "`keep_others` needs `field`")],
+        );
     }
 }

@@ -7,9 +7,7 @@ use towpath_sdk::{Error, Result, Side, WorkingBatch};
 choice! {
     /// Which half of a record a transform changes.
     pub enum Target {
-        /// The value.
         Value = "value",
-        /// The key.
         Key = "key",
     }
 }

@@ -3,7 +3,9 @@
 
 mod examples;
 mod golden;
+mod random;
 mod readme;
 mod record;
+mod rules;
 pub(crate) mod table;
 mod yaml;

@@ -141,7 +141,11 @@ mod tests {
             let mut batch = loaded(&values, Json);
             let context = TransformContext { now_ms: *now_ms };
             throttle.apply(&mut batch, &context).expect("records only");
-            assert_eq!(emitted(&mut batch, Json).join(" "), *expected, "{options} at {now_ms}");
+            assert_eq!(
+                emitted(&mut batch, Json).join(" "),
+                *expected,
+                "{options} at {now_ms}"
+            );
         }
     }
 
@@ -159,7 +163,11 @@ mod tests {
         );
         check(
             r#"{"records": 1, "window": "1m", "by": "value"}"#,
-            &[(0, "1 1 2", "1 2"), (59_999, "1 2 3", "3"), (60_000, "1", "1")],
+            &[
+                (0, "1 1 2", "1 2"),
+                (59_999, "1 2 3", "3"),
+                (60_000, "1", "1"),
+            ],
         );
     }
 

@@ -158,11 +158,7 @@ impl Precision {
 }
 
 /// Writes the time that `node` is in the form asked for; says why it cannot.
-fn convert(
-    documents: &mut Documents,
-    node: NodeId,
-    options: &Options,
-) -> Result<NodeId, String> {
+fn convert(documents: &mut Documents, node: NodeId, options: &Options) -> Result<NodeId, String> {
     let time = match documents.kind(node) {
         Kind::Null => return Ok(node),
         Kind::Number => from_number(documents.text(node), options.precision)?,
@@ -208,11 +204,19 @@ fn escape(start: usize, out: &mut Vec<u8>) {
 }
 
 fn from_number(text: &str, precision: Precision) -> Result<Timestamp, String> {
-    let number: i128 = text.parse().map_err(|_| format!("`{}` is no whole number", shown(text)))?;
+    let number: i128 = text
+        .parse()
+        .map_err(|_| format!("`{}` is no whole number", shown(text)))?;
     number
         .checked_mul(precision.nanoseconds())
         .and_then(|nanoseconds| Timestamp::from_nanosecond(nanoseconds).ok())
-        .ok_or_else(|| format!("{} {} is beyond the year 9999", shown(text), precision.as_str()))
+        .ok_or_else(|| {
+            format!(
+                "{} {} is beyond the year 9999",
+                shown(text),
+                precision.as_str()
+            )
+        })
 }
 
 /// A text without a zone is UTC, a day alone its beginning.
@@ -237,5 +241,7 @@ fn in_utc(time: DateTime) -> Result<Timestamp, jiff::Error> {
 /// The beginning of `text`.
 fn shown(text: &str) -> &str {
     const LONGEST: usize = 40;
-    text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
+    text.char_indices()
+        .nth(LONGEST)
+        .map_or(text, |(end, _)| &text[..end])
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use towpath_sdk::config::{Node, OneOrMany, Problems, options};
 use towpath_sdk::json::Kind;
 use towpath_sdk::{
-    Cell, Path, Result, Side, Step, Transform, TransformConfig, TransformContext,
-    TransformExample, TransformType, WorkingBatch,
+    Cell, Path, Result, Side, Step, Transform, TransformConfig, TransformContext, TransformExample,
+    TransformType, WorkingBatch,
 };
 
 use crate::field::{Place, at_least_one, look};
@@ -40,7 +40,10 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     for path in at_least_one(paths, "fields", node, problems)? {
         let place = node.span_of("fields");
         let Some(Step::Field(name)) = path.steps().last() else {
-            problems.add(place, format!("`{path}` has no name that the key could have"));
+            problems.add(
+                place,
+                format!("`{path}` has no name that the key could have"),
+            );
             return None;
         };
         match fields.iter().find(|(known, _)| known == name) {

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use towpath_record::BatchBuilder;
-use towpath_sdk::config::{Format, Node, Problems, Size, choice, options};
+use towpath_sdk::config::{InputFormat, Node, Problems, Size, choice, options};
 use towpath_sdk::{
-    Decoder, Envelope, Error, ErrorKind, Original, Origin, Part, RECORD_BYTES_MAX, REFUSED_MAX, Refused, Result,
-    Source, SourceBatch, SourceConfig, SourceContext, Stage, Tolerance, async_trait, now_ms,
+    Decoder, Envelope, Error, ErrorKind, Origin, Original, Part, RECORD_BYTES_MAX, REFUSED_MAX,
+    Refused, Result, Source, SourceBatch, SourceConfig, SourceContext, Stage, Tolerance,
+    async_trait, now_ms,
 };
 
 const BATCH_BYTES: usize = 1 << 20;
@@ -30,7 +31,7 @@ options! {
     /// Reads standard input.
     pub struct StdinOptions {
         /// What the records are.
-        pub format: Format = "text",
+        pub format: InputFormat = "text",
         /// What a record is.
         pub framing: Framing = "lines",
         /// The longest record; a longer one is bad (`on_error`).
@@ -53,6 +54,9 @@ pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn Sour
     if !(1..=RECORD_BYTES_MAX).contains(&options.max_line.0) {
         problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
         return None;
+    }
+    if options.framing == Framing::Lines {
+        options.format.refuse_in_lines(node, problems);
     }
     Some(Arc::new(StdinConfig {
         options,
@@ -86,8 +90,8 @@ impl SourceConfig for StdinConfig {
         true
     }
 
-    fn format(&self) -> Format {
-        self.options.format
+    fn format(&self) -> InputFormat {
+        self.options.format.clone()
     }
 
     fn tasks_max(&self) -> u32 {

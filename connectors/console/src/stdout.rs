@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use towpath_sdk::config::{Fields, Format, Node, Problem, Problems, options};
+use towpath_sdk::config::{Fields, Format, Node, Problems, options};
 use towpath_sdk::{
     Encoder, Error, Flushed, Result, Sink, SinkBatch, SinkConfig, SinkContext, SinkProgress,
     async_trait,
@@ -23,16 +23,9 @@ options! {
 }
 
 pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
-    let options = StdoutOptions::parse(node, problems)?;
-    if !options.fields.is_bare_value() && options.format != Some(Format::Json) {
-        let problem = Problem::new(
-            node.span_of("fields"),
-            "only JSON has names for several fields",
-        );
-        problems.push(problem.help("add `format: json`"));
-        return None;
-    }
-    Some(Arc::new(StdoutConfig(options)))
+    Some(Arc::new(StdoutConfig(StdoutOptions::parse(
+        node, problems,
+    )?)))
 }
 
 /// A checked configuration.

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use towpath_record::BatchBuilder;
-use towpath_sdk::config::{Format, Key, Node, NodeValue, Problems, Size, Span};
+use towpath_sdk::config::{Format, InputFormat, Key, Node, NodeValue, Problems, Size, Span};
 use towpath_sdk::testing::{
     SinkSubject, SourceSubject, check_sink, check_source, sink_context, source_context,
 };
@@ -31,7 +31,7 @@ impl Read for Pieces {
 
 fn options(framing: Framing) -> StdinOptions {
     StdinOptions {
-        format: Format::Text,
+        format: InputFormat::Text,
         framing,
         max_line: Size(10),
     }
@@ -94,7 +94,10 @@ async fn read(
                 for record in batch.parts.iter().flat_map(|part| part.batch.records()) {
                     records.push(record.unwrap().value.unwrap().to_vec());
                 }
-                let payloads = batch.refused.into_iter().filter_map(|refused| refused.record.value);
+                let payloads = batch
+                    .refused
+                    .into_iter()
+                    .filter_map(|refused| refused.record.value);
                 refused.extend(payloads);
             }
         }
@@ -327,7 +330,12 @@ fn batch(values: &[&str], from_offset: u64) -> SinkBatch {
         id: "1".into(),
         format: Format::Text,
     };
-    SinkBatch::new(topic.into(), 0, from_offset, vec![builder.finish().unwrap()])
+    SinkBatch::new(
+        topic.into(),
+        0,
+        from_offset,
+        vec![builder.finish().unwrap()],
+    )
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Duration, Format, Kind, Node, NodeValue, OneOrMany, OptionType, OptionsSpec, Pattern, Problem,
-    Problems, Size, Start, choice, options,
+    Duration, InputFormat, Kind, Node, NodeValue, OneOrMany, OptionType, OptionsSpec, Pattern,
+    Problem, Problems, Size, Start, choice, options,
 };
 use towpath_sdk::{RECORD_BYTES_MAX, Source, SourceConfig};
 
@@ -24,7 +24,7 @@ options! {
         /// and every later file, is read whole.
         pub start: Start = "earliest",
         /// What the records are.
-        pub format: Format = "text",
+        pub format: InputFormat = "text",
         /// What a record is.
         pub framing: Framing = "lines",
         /// Joins lines to records; a map with `start` or `continue`, and `timeout`.
@@ -72,7 +72,8 @@ choice! {
 
     /// What to do with a record longer than `max_line`.
     pub enum Oversize {
-        /// Its first `max_line` bytes are the record.
+        /// Its first `max_line` bytes are the record. What cannot be read in part (`avro`, a list of
+        /// `json`) is a bad record.
         Truncate = "truncate",
         /// It is left out and counted as refused.
         Skip = "skip",
@@ -203,6 +204,9 @@ impl FileSourceConfig {
             let message = "`multiline` joins lines, but `framing: whole` has none";
             problems.add(node.span_of("multiline"), message);
         }
+        if options.framing == Framing::Lines {
+            options.format.refuse_in_lines(node, problems);
+        }
         if !(1..=RECORD_BYTES_MAX).contains(&options.max_line.0) {
             problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
         }
@@ -235,8 +239,8 @@ impl SourceConfig for FileSourceConfig {
         true
     }
 
-    fn format(&self) -> Format {
-        self.options.format
+    fn format(&self) -> InputFormat {
+        self.options.format.clone()
     }
 
     fn source(&self) -> Box<dyn Source> {

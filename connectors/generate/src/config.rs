@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use towpath_sdk::config::{Format, Node, Problems, Size, options};
+use towpath_sdk::config::{Format, InputFormat, Node, Problems, Size, options};
 use towpath_sdk::{Source, SourceConfig};
 
 use crate::source::Generate;
@@ -49,8 +49,8 @@ impl SourceConfig for GenerateConfig {
         self.0.count.is_some()
     }
 
-    fn format(&self) -> Format {
-        self.0.format
+    fn format(&self) -> InputFormat {
+        self.0.format.into()
     }
 
     fn source(&self) -> Box<dyn Source> {

@@ -21,6 +21,14 @@ pub trait Decoder: Send {
         envelope: &Envelope<'_>,
         out: &mut BatchBuilder,
     ) -> Result<()>;
+
+    /// Whether it must be given the beginning of the place that it reads before it can decode what
+    /// follows, as of CSV with a header. A source that goes on in the middle of a place gives a new
+    /// decoder the payloads from the first one on until this is false, or it is where it goes on;
+    /// what comes of them it throws away, refusals too.
+    fn wants_beginning(&self) -> bool {
+        false
+    }
 }
 
 /// What a source knows about a record besides its payload.

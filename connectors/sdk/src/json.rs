@@ -3,13 +3,15 @@
 
 mod document;
 mod scan;
+mod string;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use document::{Documents, Kind, NodeId, Span};
-pub use scan::{Fault, Scanner, string_text};
-pub use write::{put_base64, put_on_one_line, put_string};
+pub use scan::{Fault, Scanner};
+pub use string::{put_string, string_text};
+pub use write::{put_base64, put_on_one_line};
 
 /// Checks that `bytes` is one JSON text (RFC 8259) in UTF-8, at most 128 deep, whose strings are
 /// Unicode (no half surrogate pairs).

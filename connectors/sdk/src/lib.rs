@@ -39,15 +39,15 @@ pub use error::{Error, ErrorKind, Result, printable};
 pub use expression::Expression;
 pub use format::{Codecs, Compressor, Decoder, Encoder, Envelope, NewDecoder};
 pub use path::*;
+pub use refused::{
+    Limits, OnError, Original, Place, RATE_RECORDS_MIN, REFUSED_MAX, Refused, Stage, Tolerance,
+};
 pub use registry::{ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType};
 pub use schema::{Field, FieldType, Schema};
 pub use secret::{hide_secrets, keep_secret};
 pub use sink::{Flushed, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkTopic};
 pub use sink_progress::SinkProgress;
 pub use source::{Origin, Part, RECORD_BYTES_MAX, Source, SourceBatch, SourceContext};
-pub use refused::{
-    Limits, OnError, Original, Place, REFUSED_MAX, RATE_RECORDS_MIN, Refused, Stage, Tolerance,
-};
 pub use state::{Health, State, StateChange};
 pub use template::*;
 pub use transform::{

@@ -246,8 +246,16 @@ mod tests {
         check(&OnError::Skip.into(), 20, "");
         check(&OnError::DeadLetter.into(), 20, "");
         check(&new(Some(0), None), 0, "`max_count`");
-        check(&new(Some(3), None), 3, "3 were left out, as many as `max_count`");
-        check(&new(Some(3), Some(0.002)), 2, "2 were left out, as many as `max_rate`");
+        check(
+            &new(Some(3), None),
+            3,
+            "3 were left out, as many as `max_count`",
+        );
+        check(
+            &new(Some(3), Some(0.002)),
+            2,
+            "2 were left out, as many as `max_rate`",
+        );
         check(&new(None, Some(0.002)), 2, "this one: cannot parse a line");
     }
 
@@ -265,12 +273,20 @@ mod tests {
     #[test]
     fn an_original_keeps_every_byte() {
         let mut builder = towpath_record::BatchBuilder::default();
-        let header = towpath_record::Header { key: b"h", value: None };
-        builder.push(7, Some(b""), None, &[header]).expect("a small record");
+        let header = towpath_record::Header {
+            key: b"h",
+            value: None,
+        };
+        builder
+            .push(7, Some(b""), None, &[header])
+            .expect("a small record");
         let batch = builder.finish().expect("a record");
         let record = batch.records().next().expect("a record").expect("sound");
         let kept = Original::of(&record, None);
-        assert_eq!((kept.key.as_deref(), kept.value.as_deref()), (Some(&b""[..]), None));
+        assert_eq!(
+            (kept.key.as_deref(), kept.value.as_deref()),
+            (Some(&b""[..]), None)
+        );
         assert_eq!(kept.timestamp_ms, 7);
         let headers: Vec<_> = kept.headers().iter().map(Result::unwrap).collect();
         assert_eq!(headers, [header]);

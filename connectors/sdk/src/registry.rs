@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::config::{Fields, Format, Node, OptionsSpec, Problems};
+use crate::config::{Fields, Format, InputFormat, Node, OptionsSpec, Problems};
 use crate::{Sink, Source, TransformType};
 
 /// A connector type: what stands behind a `type:` word.
@@ -47,8 +47,9 @@ pub trait SourceConfig: Debug + Send + Sync {
     /// Whether `--drain` can end: the source has, or can fix, an end.
     fn has_end(&self) -> bool;
 
-    /// What the payloads are; also the format of the topic when that is not declared.
-    fn format(&self) -> Format;
+    /// What the payloads are; what they become is also the format of the topic when that is not
+    /// declared.
+    fn format(&self) -> InputFormat;
 
     /// The most tasks that make sense.
     fn tasks_max(&self) -> u32 {

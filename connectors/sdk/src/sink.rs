@@ -151,7 +151,6 @@ impl SinkBatch {
             .map(move |record| record.map_err(malformed))
             .filter(move |record| !matches!(record, Ok(record) if record.offset < from_offset))
     }
-
 }
 
 /// What `flush` made durable.

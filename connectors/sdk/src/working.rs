@@ -271,10 +271,24 @@ impl WorkingBatch {
     }
 
     /// Replaces the row by one for each of `values`, equal in all else.
-    pub fn split(&mut self, row: usize, values: impl IntoIterator<Item = Cell>) {
+    ///
+    /// # Errors
+    /// A record error when the batch has too many values.
+    pub fn split(&mut self, row: usize, values: impl IntoIterator<Item = Cell>) -> Result<()> {
         let original = self.rows[row];
         self.drop_row(row);
-        let rows = values.into_iter().map(|value| Row { value, ..original });
-        self.split.extend(rows);
+        for value in values {
+            // What is decoded may be changed in place: each row has its own.
+            let key = match original.key {
+                Cell::Document(node) => Cell::Document(self.documents.copy(node)?),
+                key => key,
+            };
+            self.split.push(Row {
+                key,
+                value,
+                ..original
+            });
+        }
+        Ok(())
     }
 }

@@ -16,15 +16,13 @@ pub enum Step {
 
 /// Goes through lists of `first` and `second` items so that as many as possible are equal. Between
 /// two equal ones, the items of the first list come before those of the second.
-pub fn align(
-    first: usize,
-    second: usize,
-    equal: impl Fn(usize, usize) -> bool,
-) -> Vec<Step> {
+pub fn align(first: usize, second: usize, equal: impl Fn(usize, usize) -> bool) -> Vec<Step> {
     let shorter = first.min(second);
     let head = (0..shorter).take_while(|at| equal(*at, *at)).count();
     let ends = 1..=shorter - head;
-    let tail = ends.take_while(|back| equal(first - back, second - back)).count();
+    let tail = ends
+        .take_while(|back| equal(first - back, second - back))
+        .count();
     let (rows, columns) = (first - head - tail, second - head - tail);
     let mut steps: Vec<Step> = (0..head).map(|at| Step::Both(at, at)).collect();
     if rows.saturating_mul(columns) > COMPARISONS_MAX {
@@ -64,7 +62,9 @@ fn middle(
             steps.push(Step::Both(at, to));
             row += 1;
             column += 1;
-        } else if row < rows && (column == columns || pairs[row + 1][column] >= pairs[row][column + 1]) {
+        } else if row < rows
+            && (column == columns || pairs[row + 1][column] >= pairs[row][column + 1])
+        {
             steps.push(Step::First(at));
             row += 1;
         } else {

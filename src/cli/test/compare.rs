@@ -157,9 +157,13 @@ fn unequal(missing: &mut Vec<&ExpectedRecord>, extra: &mut Vec<&Arrived>, lines:
             Step::Second(to) => Mark::Actual.line(&other[to]),
         }));
     }
-    let missing = missing.drain(..).flat_map(|record| expected_lines(record, false));
+    let missing = missing
+        .drain(..)
+        .flat_map(|record| expected_lines(record, false));
     lines.extend(missing.map(|text| Mark::Expected.line(text)));
-    let extra = extra.drain(..).map(|record| text(record.value.as_deref(), None));
+    let extra = extra
+        .drain(..)
+        .map(|record| text(record.value.as_deref(), None));
     lines.extend(extra.map(|text| Mark::Actual.line(text)));
 }
 
@@ -171,8 +175,12 @@ fn fits(expected: &ExpectedRecord, arrived: &Arrived) -> bool {
     value.is_none_or(|value| is(value, arrived.value.as_deref()))
         && key.is_none_or(|key| is(key, arrived.key.as_deref()))
         && expected.headers.0.iter().all(header)
-        && expected.timestamp.is_none_or(|time| time.0 == arrived.timestamp_ms)
-        && expected.partition.is_none_or(|partition| partition == arrived.partition)
+        && expected
+            .timestamp
+            .is_none_or(|time| time.0 == arrived.timestamp_ms)
+        && expected
+            .partition
+            .is_none_or(|partition| partition == arrived.partition)
 }
 
 fn is(expected: &Content, actual: Option<&[u8]>) -> bool {
@@ -191,7 +199,13 @@ fn expected_lines(record: &ExpectedRecord, long: bool) -> Vec<String> {
     let key = record.key.as_ref().map(shown);
     let headers = record.headers.0.iter();
     let headers = headers.map(|(name, content)| (name.as_str(), shown(content)));
-    lines(value, key, headers, record.timestamp.map(|time| time.0), record.partition)
+    lines(
+        value,
+        key,
+        headers,
+        record.timestamp.map(|time| time.0),
+        record.partition,
+    )
 }
 
 /// What came, as far as `expected` says anything of it.
@@ -200,7 +214,8 @@ fn actual_lines(arrived: &Arrived, expected: &ExpectedRecord, long: bool) -> Vec
     let value = expected.value.as_ref();
     let key = expected.key.as_ref();
     let headers = expected.headers.0.iter();
-    let headers = headers.map(|(name, content)| (name.as_str(), shown(arrived.header(name), content)));
+    let headers =
+        headers.map(|(name, content)| (name.as_str(), shown(arrived.header(name), content)));
     lines(
         value.map(|value| shown(arrived.value.as_deref(), value)),
         key.map(|key| shown(arrived.key.as_deref(), key)),

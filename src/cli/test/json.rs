@@ -57,7 +57,8 @@ impl Writer<'_> {
             self.line(depth + 1);
             if brackets[0] == b'{' {
                 put_string(&self.documents.name(*child), &mut self.out);
-                self.out.extend_from_slice(if self.lines { b": " } else { b":" });
+                self.out
+                    .extend_from_slice(if self.lines { b": " } else { b":" });
             }
             self.node(*child, depth + 1);
         }
@@ -86,11 +87,18 @@ mod tests {
             ("{ \"a\" :\n null }", r#"{"a":null}"#),
             (r#""\u0041\/""#, r#""A/""#),
             (r#"{"\u0062":1,"a":2}"#, r#"{"a":2,"b":1}"#),
-            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
             (" true ", "true"),
         ];
         for (text, expected) in cases {
-            assert_eq!(normal(text.as_bytes(), false).as_deref(), Some(expected), "{text}");
+            assert_eq!(
+                normal(text.as_bytes(), false).as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
         assert_ne!(normal(b"1.0", false), normal(b"1", false));
         for text in ["", "{", "nul", "1 2"] {

@@ -7,9 +7,12 @@ use super::Csv;
 use crate::parse::{Fault, push, utf8};
 
 /// Reads the records of each payload; the first record it meets is the header, if one is wanted.
-/// So a decoder belongs to one file, whose lines it is given from the first on.
+/// So a decoder belongs to one file, whose lines it is given from the first on. When the header is
+/// bad, all that follows is refused: no other record is ever taken for it.
 pub(crate) struct CsvDecoder {
     csv: Csv,
+    /// Why the header was refused.
+    bad_header: Option<Fault>,
     /// The objects of a payload one behind the other, and where each ends.
     made: Vec<u8>,
     ends: Vec<usize>,
@@ -18,7 +21,12 @@ pub(crate) struct CsvDecoder {
 impl CsvDecoder {
     pub(crate) fn new(csv: Csv) -> Self {
         let (made, ends) = (Vec::new(), Vec::new());
-        Self { csv, made, ends }
+        Self {
+            csv,
+            bad_header: None,
+            made,
+            ends,
+        }
     }
 
     fn parse(&mut self, payload: &[u8]) -> Result<(), Fault> {
@@ -27,6 +35,8 @@ impl CsvDecoder {
         while at < text.len() {
             if let Some(line_break) = blank(&text.as_bytes()[at..]) {
                 at += line_break;
+            } else if let Some(fault) = self.bad_header {
+                return Err(fault);
             } else if self.csv.wants_header() {
                 at = self.csv.header(text, at)?;
             } else {
@@ -56,13 +66,23 @@ impl Decoder for CsvDecoder {
     ) -> Result<()> {
         self.made.clear();
         self.ends.clear();
-        self.parse(payload)
-            .map_err(|fault| Error::record("read", "CSV").because(fault))?;
+        self.parse(payload).map_err(|fault| {
+            let what = match self.bad_header {
+                Some(_) => "CSV without its header, which was refused",
+                None => "CSV",
+            };
+            self.bad_header = self.csv.wants_header().then_some(fault);
+            Error::record("read", what).because(fault)
+        })?;
         let mut start = 0;
         for &end in &self.ends {
             push(&self.made[start..end], envelope, out)?;
             start = end;
         }
         Ok(())
+    }
+
+    fn wants_beginning(&self) -> bool {
+        self.csv.wants_header() && self.bad_header.is_none()
     }
 }

@@ -20,7 +20,7 @@ pub struct CsvWriter {
 
 impl CsvWriter {
     /// With these columns. `delimiter` and `quote` must be different ASCII characters and no line
-    /// breaks, as [`crate::CsvOptions::check`] has it.
+    /// breaks, as [`towpath_sdk::config::CsvOptions::check`] has it.
     pub fn new(columns: Vec<Path>, delimiter: u8, quote: u8) -> Self {
         Self {
             columns,

@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use towpath_formats::{
-    Csv, CsvOptions, Logfmt, Parser, Pattern, Syslog, TextType, UserAgent, grok,
-};
+use towpath_formats::{Csv, Logfmt, Parser, Pattern, Syslog, UserAgent, grok};
+use towpath_sdk::config::{CsvOptions, TextType};
 
 const RUNS: usize = 9;
 const RUN: Duration = Duration::from_millis(200);

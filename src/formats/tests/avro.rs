@@ -1,11 +1,13 @@
 //! Avro files of another program, and files that are wrong.
 
-use crate::{AvroCodec, AvroSchema, AvroWriter, InputFormat, decoder};
+use towpath_sdk::config::InputFormat;
+
+use crate::{AvroCodec, AvroSchema, AvroWriter, decoder};
 
 /// The records of the file `bytes` as JSON.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut out = towpath_record::BatchBuilder::default();
-    let read = decoder(InputFormat::Avro)().decode(bytes, &Default::default(), &mut out);
+    let read = decoder(InputFormat::Avro).unwrap()().decode(bytes, &Default::default(), &mut out);
     let batch = out.finish();
     if let Err(error) = read {
         assert!(batch.is_none(), "records of a file that was refused");
@@ -58,6 +60,16 @@ fn damaged_files_are_refused() {
             .unwrap_err()
             .contains("no Avro object container file")
     );
+    // The last byte of the last marker, and of Snappy's sum before it.
+    let damaged = |file: &[u8], from_end: usize| {
+        let mut bytes = file.to_vec();
+        bytes[file.len() - from_end] ^= 1;
+        read(&bytes).unwrap_err()
+    };
+    for file in FILES {
+        assert!(damaged(file, 1).contains("a block without its marker"));
+    }
+    assert!(damaged(FILES[2], 17).contains("a damaged block"));
     // A million nulls in a block of no bytes is fine, 2^60 are not.
     let mut file = Vec::new();
     AvroWriter::new(AvroSchema::parse("\"null\"").unwrap(), AvroCodec::Null).begin(&mut file);

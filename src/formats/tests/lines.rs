@@ -12,8 +12,10 @@ use std::path::PathBuf;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
+use towpath_sdk::config::{CsvOptions, TextType};
+
 use super::parsers::{Random, parse};
-use crate::{Csv, CsvOptions, Logfmt, Parser, Pattern, Syslog, TextType, UserAgent, grok};
+use crate::{Csv, Logfmt, Parser, Pattern, Syslog, UserAgent, grok};
 
 const LINES: usize = 1_000;
 const SEED: u64 = 20_261_121;

@@ -4,12 +4,11 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use towpath_sdk::Path;
+use towpath_sdk::config::{CsvOptions, TextType};
 
 use super::avro::read;
 use super::parsers::parse;
-use crate::{
-    AvroCodec, AvroSchema, AvroWriter, Csv, CsvOptions, CsvWriter, Logfmt, Syslog, TextType,
-};
+use crate::{AvroCodec, AvroSchema, AvroWriter, Csv, CsvWriter, Logfmt, Syslog};
 
 /// Text of any characters, those that formats treat as special in plenty.
 fn text() -> impl Strategy<Value = String> {

@@ -20,7 +20,9 @@ impl Together<'_> {
         let sources = self
             .sources()
             .map(move |source| (&source.connector, of_source(source)));
-        let sinks = self.sinks().map(move |sink| (&sink.connector, of_sink(sink)));
+        let sinks = self
+            .sinks()
+            .map(move |sink| (&sink.connector, of_sink(sink)));
         let all = sources.chain(sinks);
         all.filter(|(connector, _)| connector.on_error.action == OnError::DeadLetter)
     }
@@ -38,7 +40,10 @@ impl Together<'_> {
                 let name = &connector.name;
                 let message = format!("`{name}` {does} `{topic}`, where its dead letters would go");
                 let problem = Problem::new(span, message);
-                problems.push(problem.help("name another one: `on_error: { action: dead_letter, topic: NAME }`"));
+                problems
+                    .push(problem.help(
+                        "name another one: `on_error: { action: dead_letter, topic: NAME }`",
+                    ));
             }
             let known = topics.get(topic);
             let held = self.surroundings.existing_topics.get(topic);
@@ -47,13 +52,15 @@ impl Together<'_> {
                 None => held.and_then(|held| held.format),
             };
             if format == Some(Format::Json) {
-                let message = format!("dead letters are any bytes, but the values of `{topic}` are json");
+                let message =
+                    format!("dead letters are any bytes, but the values of `{topic}` are json");
                 let problem = Problem::new(span, message);
                 let problem = match known.filter(|known| known.span != Span::NONE) {
                     Some(known) => problem.related(known.span, "declared here"),
                     None => problem,
                 };
-                problems.push(problem.help("name another topic, or declare it with `format: bytes`"));
+                problems
+                    .push(problem.help("name another topic, or declare it with `format: bytes`"));
             }
         }
     }

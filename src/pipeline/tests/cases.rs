@@ -28,7 +28,7 @@ tests:
       sources:
         in:
           - one
-          - 7
+          - { value: 7 }
           - value: { b: 1.50, a: [null, 'x'] }
             key: k
             headers: { h: v, none: null }
@@ -112,7 +112,7 @@ tests:
     input:
       sources:
         on: [{ value: x, origin: { path: p } }]
-        in: [{ value: x, origin: { pth: p } }, { valu: x }]
+        in: [{ value: x, origin: { pth: p } }, { valu: x }, 7]
       topics: { liness: [x] }
     expect:
       sinks: { our: x }
@@ -130,10 +130,15 @@ tests:
         problem(6, 9, "the pipeline has no source `on`"),
         problem(7, 36, "the source has no name `pth`"),
         problem(7, 50, "unknown option `valu`"),
+        problem(7, 61, "expected a record, found the number 7"),
         problem(8, 17, "nothing here reads the topic `liness`"),
         problem(10, 16, "the pipeline has no sink `our`"),
         problem(11, 33, "the pipeline has no source or sink `nobody`"),
-        problem(12, 36, "expected a whole number from 0 to 4294967295, found the number -1"),
+        problem(
+            12,
+            36,
+            "expected a whole number from 0 to 4294967295, found the number -1",
+        ),
         problem(13, 5, "missing option `name` (text)"),
         problem(15, 5, "unknown option `expected`"),
     ];
@@ -141,7 +146,10 @@ tests:
     check(&[&format!("{RIGHT}{tests}")], &expected);
     check(
         &[&format!("{RIGHT}tests: {{ name: x }}\n")],
-        &[&format!("a.yaml:{}:8: expected a list of cases, found a map", start + 1)],
+        &[&format!(
+            "a.yaml:{}:8: expected a list of cases, found a map",
+            start + 1
+        )],
     );
 }
 
@@ -172,7 +180,10 @@ fn cases_may_stand_beside_their_pipeline() {
     let inside = format!("{RIGHT}tests: [{{ name: inside, input: {{}}, expect: {{}} }}]\n");
     let beside = "tests: [{ name: beside, input: {}, expect: {} }]\n";
     let found = load_folder(&[("p.yaml", &inside), ("p.test.yaml", beside)]);
-    assert_eq!(found, Ok(vec!["p: inside".to_owned(), "p: beside".to_owned()]));
+    assert_eq!(
+        found,
+        Ok(vec!["p: inside".to_owned(), "p: beside".to_owned()])
+    );
     let found = load_folder(&[("p.yml", RIGHT), ("p.test.yml", beside)]);
     assert_eq!(found, Ok(vec!["p: beside".to_owned()]));
 

@@ -61,13 +61,11 @@ topics: { lines: }
 fn later_features_are_named() {
     let text = with(
         "    topic: lines",
-        "    topic: lines\n    transforms: [drop]",
+        "    topic: lines\n    transforms: [vrl]",
     );
     check(
         &[&text],
-        &[
-            "a.yaml:6:17: `transforms` is not supported yet",
-        ],
+        &["a.yaml:6:18: the transform `vrl` is not supported yet"],
     );
     check(
         &[&with(

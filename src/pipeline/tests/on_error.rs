@@ -38,7 +38,11 @@ fn a_word_or_a_map() {
         ("dead_letter", OnError::DeadLetter),
         ("{ action: dead_letter }", OnError::DeadLetter),
     ] {
-        assert_eq!(parsed(value), expected(action, default, None, None), "{value}");
+        assert_eq!(
+            parsed(value),
+            expected(action, default, None, None),
+            "{value}"
+        );
     }
     assert_eq!(
         parsed("{ action: dead_letter, topic: bad, max_count: 10, max_rate: 0.01 }"),
@@ -53,13 +57,34 @@ fn a_word_or_a_map() {
 #[test]
 fn what_makes_no_sense_is_pointed_at() {
     for (value, expected) in [
-        ("dead_letters", "a.yaml:6:15: expected one of `fail`, `skip`, `dead_letter`, found the text `dead_letters`"),
-        ("{ topic: bad }", "a.yaml:6:15: missing option `action` (`fail`, `skip` or `dead_letter`)"),
-        ("{ action: skip, topic: bad }", "a.yaml:6:38: `topic` goes with `action: dead_letter` only"),
-        ("{ action: fail, max_count: 3 }", "a.yaml:6:42: `max_count` goes with `skip` and `dead_letter` only"),
-        ("{ action: skip, max_rate: 1.5 }", "a.yaml:6:41: expected a share from 0 to 1, found 1.5"),
-        ("{ action: skip, max_count: -1 }", "a.yaml:6:42: expected a whole number of 0 or more, found -1"),
-        ("{ action: dead_letter, topic: a b }", "a.yaml:6:45: `a b` cannot be the name of a topic: it has a space"),
+        (
+            "dead_letters",
+            "a.yaml:6:15: expected one of `fail`, `skip`, `dead_letter`, found the text `dead_letters`",
+        ),
+        (
+            "{ topic: bad }",
+            "a.yaml:6:15: missing option `action` (`fail`, `skip` or `dead_letter`)",
+        ),
+        (
+            "{ action: skip, topic: bad }",
+            "a.yaml:6:38: `topic` goes with `action: dead_letter` only",
+        ),
+        (
+            "{ action: fail, max_count: 3 }",
+            "a.yaml:6:42: `max_count` goes with `skip` and `dead_letter` only",
+        ),
+        (
+            "{ action: skip, max_rate: 1.5 }",
+            "a.yaml:6:41: expected a share from 0 to 1, found the number 1.5",
+        ),
+        (
+            "{ action: skip, max_count: -1 }",
+            "a.yaml:6:42: expected a whole number of 0 or more, found the number -1",
+        ),
+        (
+            "{ action: dead_letter, topic: a b }",
+            "a.yaml:6:45: `a b` cannot be the name of a topic: it has a space",
+        ),
     ] {
         check(&[&source(value)], &[expected]);
     }
@@ -93,7 +118,9 @@ fn dead_letters_can_be_any_bytes() {
     check(&[&declared("format: text")], &[]);
     check(
         &[&declared("format: json")],
-        &["a.yaml:6:15: dead letters are any bytes, but the values of `a.in.dead-letters` are json"],
+        &[
+            "a.yaml:6:15: dead letters are any bytes, but the values of `a.in.dead-letters` are json",
+        ],
     );
     let loaded = load(&[&declared("partitions: 2")]).unwrap();
     let format = loaded.topics["a.in.dead-letters"].format;
@@ -112,7 +139,11 @@ fn what_keeps_dead_letters_fills_its_topic() {
         &["a.yaml:13:34: nothing writes the topic `a.out.dead-letters`, and it is not declared"],
     );
     // A mistake elsewhere in the connector does not make a second one here.
-    let broken = reading("a.in.dead-letters", "bad.txt").replacen("    topic: lines", "    topic: lines\n    max_line: 1", 1);
+    let broken = reading("a.in.dead-letters", "bad.txt").replacen(
+        "    topic: lines",
+        "    topic: lines\n    max_line: 1",
+        1,
+    );
     let problems = load(&[&broken]).expect_err("`max_line` is wrong");
     assert!(!problems.contains("nothing writes"), "{problems}");
 }

@@ -24,7 +24,13 @@ fn read(text: &str) {
             environment: &environment,
         }
         .resolve(&mut root, &mut problems);
-        let draft = document::read(root, Path::new("a.yaml"), &registry(), &sources, &mut problems);
+        let draft = document::read(
+            root,
+            Path::new("a.yaml"),
+            &registry(),
+            &sources,
+            &mut problems,
+        );
         crate::print(&draft.pipeline, &registry());
     }
     let diagnostics = Diagnostics::new(problems, sources);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use towpath_record::BatchBuilder;
-use towpath_sdk::config::{Fields, Format, Node, Problems};
+use towpath_sdk::config::{Fields, Format, InputFormat, Node, Problems};
 use towpath_sdk::{
-    ConnectorType, Error, Flushed, Origin, Part, Registry, Result, Sink, SinkBatch, SinkConfig,
-    SinkContext, SinkOffset, SinkType, Source, SourceBatch, SourceConfig, SourceContext,
-    SourceType, StateChange, async_trait,
+    ConnectorType, Error, Flushed, Origin, Original, Part, Refused, Registry, Result, Sink,
+    SinkBatch, SinkConfig, SinkContext, SinkOffset, SinkProgress, SinkType, Source, SourceBatch,
+    SourceConfig, SourceContext, SourceType, Stage, StateChange, Tolerance, async_trait,
 };
 
 /// Records in one batch of the source.
@@ -60,12 +60,18 @@ impl World {
             connector("numbers", Some(numbers), None),
             connector("memory", None, Some(memory)),
         ])
+        .with_transforms(vec![super::transforms::pick()])
     }
 
     /// Each number from 0 was delivered once, in order.
     pub fn assert_delivered(&self, count: u64) {
+        self.assert_delivered_if(count, |_| true);
+    }
+
+    /// Each number from 0 of which `good` holds was delivered once, in order.
+    pub fn assert_delivered_if(&self, count: u64, good: impl Fn(&u64) -> bool) {
         let delivered = self.delivered.lock().expect("not poisoned");
-        assert_eq!(*delivered, (0..count).collect::<Vec<_>>());
+        assert_eq!(*delivered, (0..count).filter(good).collect::<Vec<_>>());
     }
 
     pub fn delivered_count(&self) -> usize {
@@ -102,9 +108,16 @@ towpath_sdk::options! {
         sound: bool = false,
         /// How long it takes to close.
         close_ms: u64 = 0,
+        /// Every so manieth number cannot be decoded.
+        bad_every: Option<u64>,
     }
 
-    struct MemoryOptions {}
+    struct MemoryOptions {
+        /// Every so manieth number cannot be written.
+        bad_every: Option<u64>,
+        /// Nothing is durable before the end.
+        holds: bool = false,
+    }
 }
 
 fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceConfig>> {
@@ -112,6 +125,7 @@ fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceC
         count,
         sound,
         close_ms,
+        bad_every,
     } = NumbersOptions::parse(node, problems)?;
     let closing = Duration::from_millis(close_ms);
     Some(Arc::new(Numbers {
@@ -119,12 +133,17 @@ fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceC
         count,
         sound,
         closing,
+        bad_every,
     }))
 }
 
 fn parse_memory(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
-    MemoryOptions::parse(node, problems)?;
-    Some(Arc::new(Memory { world: world() }))
+    let MemoryOptions { bad_every, holds } = MemoryOptions::parse(node, problems)?;
+    Some(Arc::new(Memory {
+        world: world(),
+        bad_every,
+        holds,
+    }))
 }
 
 fn world() -> Arc<World> {
@@ -137,6 +156,12 @@ struct Numbers {
     count: u64,
     sound: bool,
     closing: Duration,
+    bad_every: Option<u64>,
+}
+
+/// Whether `number` is one that cannot be taken.
+fn is_bad(number: u64, every: Option<u64>) -> bool {
+    every.is_some_and(|every| number % every == every - 1)
 }
 
 impl SourceConfig for Numbers {
@@ -146,8 +171,8 @@ impl SourceConfig for Numbers {
     fn has_end(&self) -> bool {
         true
     }
-    fn format(&self) -> Format {
-        Format::Text
+    fn format(&self) -> InputFormat {
+        InputFormat::Text
     }
     fn tasks_max(&self) -> u32 {
         1
@@ -157,6 +182,7 @@ impl SourceConfig for Numbers {
             config: self.clone(),
             next: 0,
             drain: false,
+            on_error: Tolerance::default(),
         })
     }
 }
@@ -165,6 +191,7 @@ struct NumbersSource {
     config: Numbers,
     next: u64,
     drain: bool,
+    on_error: Tolerance,
 }
 
 #[async_trait]
@@ -172,6 +199,7 @@ impl Source for NumbersSource {
     async fn open(&mut self, context: SourceContext) -> Result<()> {
         self.config.world.source_lives.fetch_add(1, SeqCst);
         self.drain = context.drain;
+        self.on_error = context.on_error;
         if let Some(next) = context.state.get(b"next") {
             let next = std::str::from_utf8(&next)
                 .ok()
@@ -196,8 +224,18 @@ impl Source for NumbersSource {
             }
         }
         let mut builder = BatchBuilder::default();
+        let mut refused = Vec::new();
         let end = (self.next + BATCH_RECORDS).min(self.config.count);
         for number in self.next..end {
+            if is_bad(number, self.config.bad_every) {
+                let bad = Refused {
+                    stage: Stage::Decode,
+                    error: Error::record("decode", format!("number {number}")),
+                    record: Original::undecoded(format!("bad {number}").as_bytes(), 5),
+                };
+                self.on_error.refuse(&mut refused, bad)?;
+                continue;
+            }
             builder
                 .push(0, None, Some(number.to_string().as_bytes()), &[])
                 .map_err(|error| Error::fatal("build", "").because(error))?;
@@ -217,7 +255,7 @@ impl Source for NumbersSource {
         Ok(Some(SourceBatch {
             parts: part.into_iter().collect(),
             state: vec![StateChange::put(&b"next"[..], end.to_string())],
-            refused: Vec::new(),
+            refused,
         }))
     }
 
@@ -235,6 +273,8 @@ impl Source for NumbersSource {
 #[derive(Debug, Clone)]
 struct Memory {
     world: Arc<World>,
+    bad_every: Option<u64>,
+    holds: bool,
 }
 
 impl SinkConfig for Memory {
@@ -252,6 +292,7 @@ impl SinkConfig for Memory {
             config: self.clone(),
             buffered: Vec::new(),
             offsets: Vec::new(),
+            progress: SinkProgress::new(Tolerance::default()),
         })
     }
 }
@@ -260,7 +301,9 @@ impl SinkConfig for Memory {
 struct MemorySink {
     config: Memory,
     buffered: Vec<u64>,
+    /// What was not reported.
     offsets: Vec<SinkOffset>,
+    progress: SinkProgress,
 }
 
 #[async_trait]
@@ -271,6 +314,7 @@ impl Sink for MemorySink {
         if world.sink_refuses.load(SeqCst) {
             return Err(Error::configuration("open", "memory").because("told to refuse"));
         }
+        self.progress = SinkProgress::new(context.on_error);
         let count = context.state.get(b"count");
         let count = count.and_then(|count| std::str::from_utf8(&count).ok()?.parse().ok());
         world
@@ -291,30 +335,39 @@ impl Sink for MemorySink {
                 let record = record?;
                 let value = std::str::from_utf8(record.value.unwrap_or_default()).ok();
                 let number = value.and_then(|value| value.parse().ok());
-                self.buffered
-                    .push(number.ok_or_else(|| Error::record("parse", record.offset))?);
+                match number.filter(|number| !is_bad(*number, self.config.bad_every)) {
+                    Some(number) => self.buffered.push(number),
+                    None => {
+                        let error = Error::record("write", format!("offset {}", record.offset));
+                        self.progress.refuse(&batch, &record, error)?;
+                    }
+                }
             }
-            let offset = batch.next_offset;
-            let (topic, partition) = (batch.topic, batch.partition);
-            self.offsets
-                .retain(|done| (&done.topic, done.partition) != (&topic, partition));
-            self.offsets.push(SinkOffset {
-                topic,
-                partition,
-                offset,
-            });
+            self.progress.reached(&batch, batch.next_offset);
         }
         Ok(())
     }
 
-    async fn flush(&mut self, _end: bool) -> Result<Flushed> {
+    async fn flush(&mut self, end: bool) -> Result<Flushed> {
+        let report = self.progress.report(Vec::new());
+        for offset in report.offsets {
+            self.offsets
+                .retain(|known| !known.is_of(&offset.topic.name, offset.partition));
+            self.offsets.push(offset);
+        }
+        if self.config.holds && !end {
+            return Ok(Flushed {
+                refused: report.refused,
+                ..Flushed::default()
+            });
+        }
         let mut delivered = self.config.world.delivered.lock().expect("not poisoned");
         delivered.append(&mut self.buffered);
         let count = delivered.len().to_string();
         Ok(Flushed {
             offsets: std::mem::take(&mut self.offsets),
             state: vec![StateChange::put(&b"count"[..], count)],
-            refused: Vec::new(),
+            refused: report.refused,
         })
     }
 }

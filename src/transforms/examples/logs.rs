@@ -1,6 +1,6 @@
 //! How many log lines a second parsers take, on one thread:
-//! `cargo run --release -p towpath-transforms --example logs [SECONDS]`. A working batch takes
-//! lines, one transform parses them, and what is left goes into a record batch.
+//! `cargo run --release -p towpath-transforms --example logs [SECONDS [NAME]]`. A working
+//! batch takes lines, one transform parses them, and what is left goes into a record batch.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,12 @@ mod yaml;
 const RECORDS: u32 = 5_000;
 const COMBINED: &str = r#"pattern: '^(?<client>\S+) (?<ident>\S+) (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) (?<protocol>[^"]+)" (?<status>\d{3}) (?<bytes>\d+|-) "(?<referrer>[^"]*)" "(?<agent>[^"]*)"$'"#;
 
-/// What is measured: transform, options, and line number `n`.
+/// Makes line number `n`.
+type Line = fn(u32) -> String;
+
+/// What is measured: transform, options, lines.
 #[rustfmt::skip]
-const CASES: &[(&str, &str, fn(u32) -> String)] = &[
+const CASES: &[(&str, &str, Line)] = &[
     ("parse_regex", COMBINED, combined),
     ("parse_grok", "pattern: '^%{COMBINEDAPACHELOG}$'", combined),
     ("parse_csv", "columns: [id, at, method, path, status, ms, agent]", csv),
@@ -62,9 +65,12 @@ fn syslog(n: u32) -> String {
 }
 
 fn main() -> Result<()> {
-    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok());
+    let mut arguments = std::env::args().skip(1);
+    let seconds = arguments.next().and_then(|text| text.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(2));
-    for (name, options, line) in CASES {
+    let only = arguments.next();
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    for (name, options, line) in CASES.iter().filter(|(name, ..)| wanted(name)) {
         let batch = lines(*line)?;
         let bytes = batch.as_bytes().len() / RECORDS as usize;
         let (rate, left) = measure(&batch, name, options, time)?;
@@ -74,7 +80,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn lines(line: fn(u32) -> String) -> Result<Batch> {
+fn lines(line: Line) -> Result<Batch> {
     let mut builder = BatchBuilder::default();
     for number in 0..RECORDS {
         let line = line(number);
@@ -110,7 +116,10 @@ fn measure(batch: &Batch, name: &str, options: &str, time: Duration) -> Result<(
         rounds += 1;
     }
     let records = u128::from(RECORDS) * rounds;
-    Ok((records * 1_000_000_000 / started.elapsed().as_nanos(), bytes))
+    Ok((
+        records * 1_000_000_000 / started.elapsed().as_nanos(),
+        bytes,
+    ))
 }
 
 fn too_large(error: towpath_record::BatchError) -> Error {

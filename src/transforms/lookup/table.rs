@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 
-use towpath_formats::{Csv, CsvOptions};
+use towpath_formats::Csv;
+use towpath_sdk::config::CsvOptions;
 use towpath_sdk::json::{Scanner, string_text};
 use towpath_sdk::printable;
 
@@ -30,7 +31,9 @@ impl Table {
     pub fn load(path: &str, column: &str, options: &CsvOptions) -> Result<Self, String> {
         let read = || {
             let mut bytes = Vec::new();
-            File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+            File::open(path)?
+                .take(FILE_BYTES_MAX + 1)
+                .read_to_end(&mut bytes)?;
             Ok::<_, std::io::Error>(bytes)
         };
         let bytes = read().map_err(|error| error.to_string())?;
@@ -63,7 +66,11 @@ impl Table {
                 let column = printable(column);
                 format!("it has no column `{column}`")
             })?;
-            if table.places.insert(fingerprint(key.as_bytes()), (start, row.len())).is_some() {
+            if table
+                .places
+                .insert(fingerprint(key.as_bytes()), (start, row.len()))
+                .is_some()
+            {
                 let what = format!("another row with the key `{}`", printable(&key));
                 return Err(at_line(text.as_bytes(), at, &what));
             }

@@ -17,7 +17,10 @@ fn a_row_is_found_by_text_or_number() {
         COUNTRIES,
         Json,
         &[
-            (r#"{"c":"FR"}"#, r#"{"c":"FR","d":{"e":{"code":"FR","name":"France","eu":"true"}}}"#),
+            (
+                r#"{"c":"FR"}"#,
+                r#"{"c":"FR","d":{"e":{"code":"FR","name":"France","eu":"true"}}}"#,
+            ),
             (r#"{"c":"fr"}"#, r#"{"c":"fr"}"#),
             (r#"{"c":null}"#, r#"{"c":null}"#),
             (r#"{"c":"FR","d":1}"#, "!cannot set `d.e`: `d` is a number"),
@@ -27,7 +30,10 @@ fn a_row_is_found_by_text_or_number() {
         &TYPE,
         &COUNTRIES.replace("\"into\"", "\"missing\": \"refuse\", \"into\""),
         Json,
-        &[(r#"{"c":"XX"}"#, "!cannot look up a record's `by`: lookup/countries.csv has no such row")],
+        &[(
+            r#"{"c":"XX"}"#,
+            "!cannot look up a record's `by`: lookup/countries.csv has no such row",
+        )],
     );
 }
 
@@ -41,22 +47,32 @@ fn a_table_that_cannot_be_used_stops_the_task() {
         (Some(&b""[..]), "it has no rows"),
         (Some(b"id,name\n"), "it has no rows"),
         (Some(b"name\nx\n"), "no column `id`"),
-        (Some(b"id,name\n1,x\n\n2,y\n1,z\n"), "line 5: another row with the key `1`"),
-        (Some(b"id,name\n1,x\n2\n"), "line 3: fewer fields than columns"),
+        (
+            Some(b"id,name\n1,x\n\n2,y\n1,z\n"),
+            "line 5: another row with the key `1`",
+        ),
+        (
+            Some(b"id,name\n1,x\n2\n"),
+            "line 3: fewer fields than columns",
+        ),
         (Some(b"id,name\n1,\xff\n"), "line 2: invalid UTF-8"),
-        (Some(b"id,id\n1,2\n"), "line 1: a header that names a column twice"),
+        (
+            Some(b"id,id\n1,2\n"),
+            "line 1: a header that names a column twice",
+        ),
     ];
     for (bytes, expected) in cases {
         if let Some(bytes) = bytes {
             fs::write(file, bytes).expect("a file");
         }
-        let options = format!(
-            r#"{{"file": {file:?}, "column": "id", "by": "value.id", "into": "row"}}"#
-        );
+        let options =
+            format!(r#"{{"file": {file:?}, "column": "id", "by": "value.id", "into": "row"}}"#);
         let mut lookup = transform(&TYPE, &options);
         let mut batch = loaded(&[br#"{"id":1}"#], Json);
         let context = TransformContext { now_ms: 0 };
-        let error = lookup.apply(&mut batch, &context).expect_err("no such table");
+        let error = lookup
+            .apply(&mut batch, &context)
+            .expect_err("no such table");
         let error = error.to_string();
         assert!(error.starts_with("cannot read the table"), "{error}");
         assert!(error.contains(expected), "{expected}: {error}");
@@ -87,7 +103,10 @@ fn wrong_options_are_told() {
             ("{}", "missing option `file`"),
             (&COUNTRIES.replace("d.e", "d."), "not a path"),
             (&COUNTRIES.replace("value.c", "valu.c"), "valu"),
-            (&COUNTRIES.replace("\"into\"", "\"delimiter\": \"\", \"into\""), "one ASCII character"),
+            (
+                &COUNTRIES.replace("\"into\"", "\"delimiter\": \"\", \"into\""),
+                "one ASCII character",
+            ),
         ],
     );
 }

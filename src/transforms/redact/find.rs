@@ -86,7 +86,8 @@ fn card(text: &[u8], from: usize) -> Option<Range<usize>> {
         at = ahead(text, start, |byte| byte.is_ascii_digit());
         let first = matches!(text[start], b'2'..=b'6');
         let apart = start == 0 || !is_word(text[start - 1]);
-        if first && apart
+        if first
+            && apart
             && let Some(end) = card_end(text, start)
         {
             return Some(start..end);
@@ -178,5 +179,7 @@ fn address_in(text: &[u8], run: Range<usize>, v4: bool, v6: bool) -> Option<Rang
     // `::` alone is an operator in many a text, and nobody's address.
     let is_v6 = |text: &&str| *text != "::" && text.parse::<Ipv6Addr>().is_ok();
     let v6_text = [whole, one_less].into_iter().find(is_v6);
-    v6_text.filter(|_| v6).map(|text| run.start..run.start + text.len())
+    v6_text
+        .filter(|_| v6)
+        .map(|text| run.start..run.start + text.len())
 }

@@ -24,8 +24,11 @@ fn every_example_is_true() {
 }
 
 /// The record of an example; a value that is no JSON is text.
-fn read(example: &TransformExample) -> (TestRecord, Format) {
-    let (value, rest) = example.input.split_once("  # ").unwrap_or((example.input, ""));
+pub(super) fn read(example: &TransformExample) -> (TestRecord, Format) {
+    let (value, rest) = example
+        .input
+        .split_once("  # ")
+        .unwrap_or((example.input, ""));
     let mut record = TestRecord {
         value: Some(value.to_owned()),
         ..TestRecord::default()
@@ -48,7 +51,7 @@ fn read(example: &TransformExample) -> (TestRecord, Format) {
 }
 
 /// The value, and whatever else differs from `input`.
-fn line(input: &TestRecord, record: &TestRecord) -> String {
+pub(super) fn line(input: &TestRecord, record: &TestRecord) -> String {
     let mut parts = Vec::new();
     if record.topic != input.topic {
         parts.push(format!("topic: {}", record.topic));

@@ -41,8 +41,17 @@ fn what_kafka_connect_makes_of_records() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!((cases, different), (CASES, DIFFERENT), "cases, and different ones");
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert_eq!(
+        (cases, different),
+        (CASES, DIFFERENT),
+        "cases, and different ones"
+    );
 }
 
 /// What is different, if anything.
@@ -52,8 +61,14 @@ fn check(case: &Value) -> Result<(), String> {
     let name = options.remove("type").expect("a type");
     let when = options.remove("when");
     let kinds = crate::types();
-    let kind = kinds.iter().find(|kind| kind.name == name).expect("a type of ours");
-    let when = match when.as_ref().map(|when| when.as_str().expect("an expression")) {
+    let kind = kinds
+        .iter()
+        .find(|kind| kind.name == name)
+        .expect("a type of ours");
+    let when = match when
+        .as_ref()
+        .map(|when| when.as_str().expect("an expression"))
+    {
         None => None,
         Some(when) => Some(towpath_expression::compile(when).map_err(|error| error.message)?),
     };
@@ -70,9 +85,10 @@ fn check(case: &Value) -> Result<(), String> {
     match (outcome, expected) {
         (Err(_), expected) if expected.get("error").is_some() => Ok(()),
         (Err(why), _) => Err(format!("refused: {why}")),
-        (Ok(records), expected) if expected.get("error").is_some() => {
-            Err(format!("{records:?}, where Connect says {}", expected["error"]))
-        }
+        (Ok(records), expected) if expected.get("error").is_some() => Err(format!(
+            "{records:?}, where Connect says {}",
+            expected["error"]
+        )),
         (Ok(records), expected) if expected.get("dropped").is_some() => match records.is_empty() {
             true => Ok(()),
             false => Err("not dropped".to_owned()),
@@ -148,7 +164,10 @@ fn compare(made: &TestRecord, form: &Value, of_schema: bool) -> Result<(), Strin
         made.headers.sort();
     }
     if !same_text(&made.value, form.get("value"), false) {
-        return Err(format!("value {:?}, expected {:?}", made.value, expected.value));
+        return Err(format!(
+            "value {:?}, expected {:?}",
+            made.value, expected.value
+        ));
     }
     if !same_text(&made.key, form.get("key"), true) {
         return Err(format!("key {:?}, expected {:?}", made.key, expected.key));
@@ -185,7 +204,10 @@ fn same(made: &Value, expected: &Value) -> bool {
         }
         (Value::Array(made), Value::Array(expected)) => {
             made.len() == expected.len()
-                && made.iter().zip(expected).all(|(made, expected)| same(made, expected))
+                && made
+                    .iter()
+                    .zip(expected)
+                    .all(|(made, expected)| same(made, expected))
         }
         (Value::Object(made), Value::Object(expected)) => {
             let find = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned();

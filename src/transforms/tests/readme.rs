@@ -52,7 +52,11 @@ fn section(kind: &TransformType) -> String {
                 }
             },
         };
-        let output: Vec<_> = example.output.lines().map(|line| format!("> {line}\n")).collect();
+        let output: Vec<_> = example
+            .output
+            .lines()
+            .map(|line| format!("> {line}\n"))
+            .collect();
         out.push_str(&format!(
             "\nExample: {}\n\n```yaml\n- {transform}\n```\n```text\n< {}\n{}```\n",
             example.title,

@@ -77,7 +77,9 @@ pub(super) fn run(
                 (text(header.key), header.value.map(text))
             });
             records.push(TestRecord {
-                topic: row.topic.map_or(record.topic.clone(), |topic| topic.to_string()),
+                topic: row
+                    .topic
+                    .map_or(record.topic.clone(), |topic| topic.to_string()),
                 place: record.place,
                 timestamp_ms: row.timestamp_ms,
                 key: row.key.map(text),

@@ -65,6 +65,11 @@ pub(crate) fn outcomes(
             .expect("only records fail");
         batch.check(config.output(format));
         let left = emitted(&mut batch, config.output(format));
+        let as_it_came = [String::from_utf8_lossy(value)];
+        assert!(
+            batch.unchanged().is_none() || left == as_it_came,
+            "{left:?}"
+        );
         match batch.refused().as_slice() {
             [refused] => format!("!{}", refused.error),
             _ => left.join("\n"),
@@ -75,9 +80,10 @@ pub(crate) fn outcomes(
 
 /// A table: each value with what comes of it, as [`outcomes`] says it.
 pub(crate) fn check(kind: &TransformType, options: &str, format: Format, cases: &[(&str, &str)]) {
-    for (value, expected) in cases {
-        let found = outcomes(kind, options, format, &[value.as_bytes()]);
-        assert_eq!(found, [*expected], "{} {options} of {value}", kind.name);
+    let values: Vec<&[u8]> = cases.iter().map(|(value, _)| value.as_bytes()).collect();
+    let found = outcomes(kind, options, format, &values);
+    for ((value, expected), found) in cases.iter().zip(&found) {
+        assert_eq!(found, expected, "{} {options} of {value}", kind.name);
     }
 }
 
@@ -85,6 +91,10 @@ pub(crate) fn check(kind: &TransformType, options: &str, format: Format, cases: 
 pub(crate) fn check_problems(kind: &TransformType, cases: &[(&str, &str)]) {
     for (options, expected) in cases {
         let problems = config(kind, options).expect_err(options);
-        assert!(problems.contains(expected), "{} {options}: {problems}", kind.name);
+        assert!(
+            problems.contains(expected),
+            "{} {options}: {problems}",
+            kind.name
+        );
     }
 }

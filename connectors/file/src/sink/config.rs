@@ -73,13 +73,6 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
 
 fn check(options: &FileSinkOptions, node: &Node, problems: &mut Problems) {
     let PathTemplate(path) = &options.path;
-    if !options.fields.is_bare_value() && options.format != Some(Format::Json) {
-        let problem = Problem::new(
-            node.span_of("fields"),
-            "only JSON has names for several fields",
-        );
-        problems.push(problem.help("add `format: json`"));
-    }
     let numbered = path.names().any(|name| *name == TemplateName::StartOffset);
     match &options.rotate {
         None if numbered => {

@@ -173,6 +173,7 @@ impl Writer {
     pub(super) fn write(&mut self, mut batch: SinkBatch) -> Result<()> {
         if let Some(ahead) = find(&mut self.ahead, &batch) {
             batch.from_offset = batch.from_offset.max(ahead.offset);
+            batch.next_offset = batch.next_offset.max(ahead.offset);
         }
         self.names.set_now(towpath_sdk::now_ms());
         let mut current = None;

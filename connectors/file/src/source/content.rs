@@ -2,7 +2,8 @@
 //!
 //! A plain file is read with `pread`. A compressed one is a stream: what lies behind the last
 //! place that was read is kept for a while, so that reading on, and looking at the bytes in front
-//! of a position, cost nothing; going back further starts the stream again. Either way the caller
+//! of a position, cost nothing, and so do its first bytes; going back elsewhere starts the stream
+//! again. Either way the caller
 //! sees one thing: `read_at`.
 
 use std::fs::File;
@@ -269,6 +270,15 @@ impl Packed {
         into: &mut [u8],
     ) -> io::Result<usize> {
         if position < self.at - self.kept.len() as u64 {
+            if let Some(head) = usize::try_from(position)
+                .ok()
+                .and_then(|at| self.head.get(at..))
+                && !head.is_empty()
+            {
+                let read = into.len().min(head.len());
+                into[..read].copy_from_slice(&head[..read]);
+                return Ok(read);
+            }
             self.stream = start(file, limit, &self.compression, &*self.codecs)?;
             self.at = 0;
             self.kept.clear();

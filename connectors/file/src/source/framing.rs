@@ -112,13 +112,17 @@ impl Records<'_> {
     fn add_oversized(&mut self, payload: &[u8], position: u64) -> Result<()> {
         let limit = self.options.max_line.0;
         let shown = &payload[..payload.len().min(SHOWN_BYTES)];
+        let whole = self.options.format.is_whole();
         let error = || {
             Error::record("take", "a record")
                 .because(format!("it is longer than `max_line`, {limit} bytes"))
-                .remedy("raise `max_line`, or set `oversize` to truncate or skip")
+                .remedy(match whole {
+                    true => "raise `max_line`, or set `oversize` to skip",
+                    false => "raise `max_line`, or set `oversize` to truncate or skip",
+                })
         };
         match self.options.oversize {
-            Oversize::Truncate => {
+            Oversize::Truncate if !whole => {
                 let kept =
                     usize::try_from(limit).map_or(payload.len(), |limit| limit.min(payload.len()));
                 self.add(&payload[..kept], position)
@@ -127,7 +131,7 @@ impl Records<'_> {
                 self.refused.push(self.refusal(error(), shown, position));
                 Ok(())
             }
-            Oversize::Fail => self.refuse(error(), shown, position),
+            Oversize::Truncate | Oversize::Fail => self.refuse(error(), shown, position),
         }
     }
 

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 use towpath_record::BatchBuilder;
-use towpath_sdk::{Error, Refused, Tolerance};
+use towpath_sdk::{Decoder, Error, OnError, Refused, Tolerance};
 
 use super::content::Content;
 use super::cursor::{Cursor, Handle};
@@ -24,6 +24,8 @@ use crate::config::{FileSourceOptions, Framing};
 
 /// Read at a time: what fits into the cache beside the batch that is built from it.
 pub const CHUNK_BYTES: usize = 256 << 10;
+/// Of a file's beginning so much is read first, for a decoder that wants to know it.
+const BEGINNING_BYTES: usize = 4096;
 /// Reading less than this is not worth a call.
 const WORTH_READING_BYTES: usize = 16 << 10;
 
@@ -101,6 +103,9 @@ impl Reader {
         if self.is_another_whole(cursor, content)? {
             return Err(NoTurn::Replaced);
         }
+        if decoder.wants_beginning() && self.options.framing == Framing::Lines {
+            self.show_beginning(cursor, content, &mut **decoder)?;
+        }
         let mut records = Records {
             builder,
             decoder: &mut **decoder,
@@ -137,6 +142,44 @@ impl Reader {
             return Err(NoTurn::Replaced);
         }
         Ok(turn)
+    }
+
+    /// Gives a new decoder of a file that was read before what it has to know of its beginning: the
+    /// same records as then, and none behind the position.
+    fn show_beginning(
+        &self,
+        cursor: &Cursor,
+        content: &mut Content,
+        decoder: &mut dyn Decoder,
+    ) -> io::Result<()> {
+        let end = cursor.saved.position;
+        let (mut at, mut line, mut wanted) = (0, LineState::Start, BEGINNING_BYTES);
+        while decoder.wants_beginning() && at < end {
+            let data = content.read_range(at, (end - at).min(wanted as u64) as usize)?;
+            let last = at + data.len() as u64 == end;
+            let mut thrown_away = Records {
+                builder: &mut BatchBuilder::default(),
+                decoder: &mut *decoder,
+                refused: &mut Vec::new(),
+                on_error: &OnError::Skip.into(),
+                options: &self.options,
+                path: &cursor.saved.origin,
+                host: &self.host,
+                timestamp_ms: 0,
+                full_bytes: usize::MAX,
+            };
+            let until = if last { End::Final } else { End::Open };
+            let step = take(&data, 0, at, &mut line, until, &mut thrown_away);
+            at += step.consumed as u64;
+            if step.failed.is_some() || (step.consumed == 0 && (last || data.len() < wanted)) {
+                // Cut off meanwhile, if it is not the decoder that is broken: both show later.
+                break;
+            }
+            if step.consumed == 0 {
+                wanted *= 4;
+            }
+        }
+        Ok(())
     }
 
     /// What the end of `cursor`'s file means now.

@@ -5,7 +5,9 @@
 //! the struct, its parser, its defaults, the JSON Schema and the table in the README. Where the
 //! tree comes from (YAML) is not known here.
 
+mod csv;
 mod forms;
+mod input_format;
 mod manual;
 mod node;
 mod options;
@@ -20,7 +22,9 @@ mod values;
 mod tests;
 
 pub use crate::{choice, options};
+pub use csv::{Columns, CsvOptions, Mode, Separator, TextType};
 pub use forms::{PathTemplate, Pattern};
+pub use input_format::InputFormat;
 pub use manual::text_forms;
 pub use node::{Key, Node, NodeValue, Reference, Span};
 pub use options::{OptionType, Reader, parse_choice};

@@ -174,7 +174,12 @@ fn type_word<'a>(node: &'a Node, others: &[&str], problems: &mut Problems) -> Op
 }
 
 /// Refuses a word that a later version brings.
-fn refuse_later(node: &Node, what: &str, later: &[&str], problems: &mut Problems) -> Option<()> {
+pub(super) fn refuse_later(
+    node: &Node,
+    what: &str,
+    later: &[&str],
+    problems: &mut Problems,
+) -> Option<()> {
     match node.text() {
         Some(word) if node.reference.is_none() && later.contains(&word) => {
             problems.push(Problem::not_yet(node.span, format!("{what} `{word}`")));

@@ -14,7 +14,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use self::parse::Parser;
-use super::scan::{Fault, string_text};
+use super::scan::Fault;
+use super::string::{put_text, string_text};
 use crate::{Path, Step};
 
 /// Nodes of one batch at most: a bound on memory, not met by records anyone would read.
@@ -109,6 +110,8 @@ pub struct Documents {
     base: Bytes,
     made: Vec<u8>,
     nodes: Vec<Node>,
+    /// For text between `base` or `made` and `made`.
+    scratch: String,
 }
 
 impl Documents {
@@ -190,7 +193,9 @@ impl Documents {
     /// The first fault. Nothing is kept of a text with one.
     pub fn parse(&mut self, span: Span) -> Result<NodeId, Fault> {
         // The text is borrowed from what the nodes are not in.
-        let Self { base, made, nodes } = self;
+        let Self {
+            base, made, nodes, ..
+        } = self;
         let (from, start) = match span.start & MADE {
             0 => (&base[..], span.start),
             _ => (&made[..], span.start & !MADE),
@@ -229,10 +234,33 @@ impl Documents {
         (self.kind(node) == Kind::String).then(|| string_text(self.text(node)))
     }
 
+    /// The place of a string's text: where the string stands, when it has no escapes.
+    pub fn string_span(&mut self, node: NodeId) -> Option<Span> {
+        let Node { kind, text, .. } = *self.node(node);
+        if kind != Kind::String {
+            return None;
+        }
+        let inside = Span {
+            start: text.start + 1,
+            bytes: text.bytes.saturating_sub(2),
+        };
+        if !self.bytes(inside).contains(&b'\\') {
+            return Some(inside);
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        put_text(self.str(inside), &mut scratch);
+        let made = self.make(|out| out.extend_from_slice(scratch.as_bytes()));
+        self.scratch = scratch;
+        Some(made)
+    }
+
     /// The name of a field as it was written, without its quotes: for names made from it.
     pub fn name_text(&self, node: NodeId) -> &str {
         let quoted = self.str(self.node(node).name);
-        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default()
+        quoted
+            .get(1..quoted.len().saturating_sub(1))
+            .unwrap_or_default()
     }
 
     /// The name of a field.
@@ -255,11 +283,19 @@ impl Documents {
 
     /// The field `name` of an object.
     pub fn field(&self, node: NodeId, name: &str) -> Option<NodeId> {
-        if self.kind(node) != Kind::Object {
-            return None;
+        let node = self.node(node);
+        let mut next = match node.kind {
+            Kind::Object => node.first,
+            _ => return None,
+        };
+        // There is no node `NONE`.
+        while let Some(child) = self.nodes.get(next as usize) {
+            if self.is_named(child, name) {
+                return Some(NodeId(next));
+            }
+            next = child.next;
         }
-        self.children(node)
-            .find(|child| self.is_named(*child, name))
+        None
     }
 
     /// Item `index` of an array.
@@ -271,18 +307,22 @@ impl Documents {
     }
 
     #[inline]
-    fn is_named(&self, child: NodeId, name: &str) -> bool {
-        let child = self.node(child);
+    fn is_named(&self, child: &Node, name: &str) -> bool {
         if child.escaped {
-            return string_text(self.str(child.name)) == name;
+            return self.is_escaped_name(child, name);
         }
         child.name.bytes as usize == name.len() + 2
             && self.bytes(child.name)[1..=name.len()] == *name.as_bytes()
     }
 
+    #[cold]
+    fn is_escaped_name(&self, child: &Node, name: &str) -> bool {
+        string_text(self.str(child.name)) == name
+    }
+
     /// Whether `child` of `tree` is the field `name`.
     pub fn is_field(&self, tree: NodeId, child: NodeId, name: &str) -> bool {
-        self.kind(tree) == Kind::Object && self.is_named(child, name)
+        self.kind(tree) == Kind::Object && self.is_named(self.node(child), name)
     }
 
     fn step(&self, node: NodeId, step: &Step) -> Option<NodeId> {

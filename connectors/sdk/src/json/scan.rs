@@ -1,12 +1,12 @@
-//! Reading JSON text from front to back: a strict scanner that knows where it is.
+//! Reading JSON text from front to back, strictly, with every place known.
 
-use std::borrow::Cow;
+use super::string::{plain_bytes, string_text};
 
 /// Nesting beyond this is refused: every reader behind us may recurse.
 const DEPTH_MAX: usize = 128;
 
 /// What is wrong with a JSON text, and at which byte.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// The byte.
     pub at: usize,
@@ -22,8 +22,8 @@ impl std::fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// A fault on its way out of the scanner: results with it fit registers, which is what scanning
-/// short values comes down to.
+/// A fault on its way out: results with it fit registers, which is what scanning short values comes
+/// down to.
 pub(super) type Found = Box<Fault>;
 
 impl From<Found> for Fault {
@@ -34,21 +34,19 @@ impl From<Found> for Fault {
 
 /// A place in a JSON text. Whether the bytes are UTF-8 is for the caller to know.
 pub struct Scanner<'a> {
-    bytes: &'a [u8],
+    text: &'a [u8],
     at: usize,
     depth: usize,
 }
 
 impl<'a> Scanner<'a> {
     /// At the first byte that is not white space.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        let mut scanner = Self {
-            bytes,
-            at: 0,
+    pub fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            at: space(text, 0),
             depth: 0,
-        };
-        scanner.skip_space();
-        scanner
+        }
     }
 
     /// The byte it stands at.
@@ -59,346 +57,280 @@ impl<'a> Scanner<'a> {
     /// Passes one value, and gives its text.
     pub fn value(&mut self) -> Result<&'a [u8], Fault> {
         let start = self.at;
-        self.pass()?;
-        Ok(&self.bytes[start..self.at])
-    }
-
-    /// Passes one value.
-    pub(super) fn pass(&mut self) -> Result<(), Found> {
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b'{') => self.object(),
-            Some(b'[') => self.array(),
-            Some(b't') => self.word(b"true"),
-            Some(b'f') => self.word(b"false"),
-            Some(b'n') => self.word(b"null"),
-            Some(_) => Err(self.fault("expected a value")),
-            None => Err(self.fault("the text ends where a value is expected")),
-        }
+        self.at = value(self.text, start, self.depth)?;
+        Ok(&self.text[start..self.at])
     }
 
     /// Checks that nothing but white space is left.
     pub fn end(&mut self) -> Result<(), Fault> {
-        self.skip_space();
-        if self.at == self.bytes.len() {
-            Ok(())
-        } else {
-            Err(self.fault("text behind the value").into())
-        }
+        Ok(end(self.text, self.at)?)
     }
 
     /// Goes to the value of field `name` of the object it stands at; false when there is none.
     pub fn enter_field(&mut self, name: &str) -> Result<bool, Fault> {
-        if self.peek() != Some(b'{') {
+        if byte(self.text, self.at) != Some(b'{') {
             return Ok(false);
         }
-        let mut more = self.begin(b'}')?;
+        let (mut at, mut more) = begin(self.text, self.at, b'}', self.depth)?;
+        self.depth += 1;
         while more {
-            let at = self.at;
-            let key = self.key()?.0;
-            let key = std::str::from_utf8(&self.bytes[at..at + key]).map_err(|_| Fault {
+            let key = key(self.text, at)?;
+            let quoted = std::str::from_utf8(&self.text[at..key.end]).map_err(|_| Fault {
                 at,
                 what: "invalid UTF-8",
             })?;
-            if string_text(key) == name {
+            self.at = key.value;
+            if string_text(quoted) == name {
                 return Ok(true);
             }
-            self.value()?;
-            more = self.next(b'}')?;
+            at = value(self.text, key.value, self.depth)?;
+            (at, more) = next(self.text, at, b'}')?;
         }
         Ok(false)
     }
 
     /// Goes to item `index` of the array it stands at; false when there is none.
     pub fn enter_item(&mut self, index: u32) -> Result<bool, Fault> {
-        if self.peek() != Some(b'[') {
+        if byte(self.text, self.at) != Some(b'[') {
             return Ok(false);
         }
-        let mut more = self.begin(b']')?;
+        let mut more;
+        (self.at, more) = begin(self.text, self.at, b']', self.depth)?;
+        self.depth += 1;
         for _ in 0..index {
             if !more {
                 return Ok(false);
             }
-            self.value()?;
-            more = self.next(b']')?;
+            self.at = value(self.text, self.at, self.depth)?;
+            (self.at, more) = next(self.text, self.at, b']')?;
         }
         Ok(more)
     }
-
-    fn object(&mut self) -> Result<(), Found> {
-        let mut more = self.begin(b'}')?;
-        while more {
-            self.key()?;
-            self.pass()?;
-            more = self.next(b'}')?;
-        }
-        Ok(())
-    }
-
-    fn array(&mut self) -> Result<(), Found> {
-        let mut more = self.begin(b']')?;
-        while more {
-            self.pass()?;
-            more = self.next(b']')?;
-        }
-        Ok(())
-    }
-
-    /// Passes the opening bracket; true when a first element follows, false behind `close`.
-    #[inline]
-    pub(super) fn begin(&mut self, close: u8) -> Result<bool, Found> {
-        if self.depth == DEPTH_MAX {
-            return Err(self.fault("nested more than 128 deep"));
-        }
-        self.at += 1;
-        self.depth += 1;
-        self.skip_space();
-        if self.peek() != Some(close) {
-            return Ok(true);
-        }
-        self.at += 1;
-        self.depth -= 1;
-        Ok(false)
-    }
-
-    /// Passes what follows an element: true behind a comma, false behind `close`.
-    #[inline]
-    pub(super) fn next(&mut self, close: u8) -> Result<bool, Found> {
-        self.skip_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                self.skip_space();
-                Ok(true)
-            }
-            Some(byte) if byte == close => {
-                self.at += 1;
-                self.depth -= 1;
-                Ok(false)
-            }
-            _ if close == b'}' => Err(self.fault("expected `,` or `}`")),
-            _ => Err(self.fault("expected `,` or `]`")),
-        }
-    }
-
-    /// Passes a key and its colon, and gives the length of the key with its quotes, and whether it
-    /// has escapes.
-    #[inline]
-    pub(super) fn key(&mut self) -> Result<(usize, bool), Found> {
-        if self.peek() != Some(b'"') {
-            return Err(self.fault("expected a field's name in quotes"));
-        }
-        let start = self.at;
-        let escaped = self.string()?;
-        let length = self.at - start;
-        self.skip_space();
-        if self.peek() != Some(b':') {
-            return Err(self.fault("expected `:`"));
-        }
-        self.at += 1;
-        self.skip_space();
-        Ok((length, escaped))
-    }
-
-    /// Passes a string, and says whether it has escapes.
-    #[inline]
-    fn string(&mut self) -> Result<bool, Found> {
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.at += plain_bytes(&self.bytes[self.at..]);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(self.fault("a control character inside a string")),
-                None => return Err(self.fault("the text ends inside a string")),
-            }
-        }
-    }
-
-    #[cold]
-    fn escape(&mut self) -> Result<(), Found> {
-        const HALF: &str = "half of a surrogate pair";
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => match self.hex()? {
-                0xdc00..=0xdfff => return Err(self.fault(HALF)),
-                0xd800..=0xdbff => {
-                    if !self.bytes[self.at..].starts_with(b"\\u") {
-                        return Err(self.fault(HALF));
-                    }
-                    self.at += 1;
-                    if !(0xdc00..=0xdfff).contains(&self.hex()?) {
-                        return Err(self.fault(HALF));
-                    }
-                }
-                _ => {}
-            },
-            _ => return Err(self.fault("an unknown escape in a string")),
-        }
-        Ok(())
-    }
-
-    /// Passes `uXXXX`.
-    fn hex(&mut self) -> Result<u32, Found> {
-        let digits = self.bytes.get(self.at + 1..self.at + 5).unwrap_or_default();
-        let code = digits.iter().try_fold(0, |code, &digit| {
-            Some(code << 4 | char::from(digit).to_digit(16)?)
-        });
-        match code {
-            Some(code) if digits.len() == 4 => {
-                self.at += 5;
-                Ok(code)
-            }
-            _ => Err(self.fault("expected four hexadecimal digits")),
-        }
-    }
-
-    #[inline]
-    fn number(&mut self) -> Result<(), Found> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        match self.peek() {
-            Some(b'0'..=b'9') => Err(self.fault("a number with a leading zero")),
-            _ => Ok(()),
-        }
-    }
-
-    fn digits(&mut self) -> Result<(), Found> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        if self.at == start {
-            Err(self.fault("expected a digit"))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn word(&mut self, word: &'static [u8]) -> Result<(), Found> {
-        if !self.bytes[self.at..].starts_with(word) {
-            return Err(self.fault("expected a value"));
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    #[inline]
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    #[inline]
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[cold]
-    fn fault(&self, what: &'static str) -> Found {
-        Box::new(Fault { at: self.at, what })
-    }
 }
 
-/// How many bytes of `text` come before the first that ends a string or cannot stand in one as it
-/// is: a quote, a backslash or a control character.
+// Each of the following passes something that stands at a place of a text, and gives the place
+// behind it. Places are values, not fields of a scanner: they stay in registers.
+
 #[inline]
-pub(super) fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let mut at = 0;
-    // Eight at a time: whichever byte of a word is the first to be special has its top bit set.
-    while let Some(chunk) = text[at..].first_chunk() {
-        let word = u64::from_le_bytes(*chunk);
-        let is = |byte: u8| {
-            let same = word ^ ONES * u64::from(byte);
-            same.wrapping_sub(ONES) & !same
-        };
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let special = (is(b'"') | is(b'\\') | control) & (ONES << 7);
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
+pub(super) fn byte(text: &[u8], at: usize) -> Option<u8> {
+    text.get(at).copied()
+}
+
+#[cold]
+pub(super) fn fault(at: usize, what: &'static str) -> Found {
+    Box::new(Fault { at, what })
+}
+
+#[inline]
+pub(super) fn space(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\n' | b'\r') = byte(text, at) {
+        at += 1;
+    }
+    at
+}
+
+/// Nothing but white space.
+pub(super) fn end(text: &[u8], at: usize) -> Result<(), Found> {
+    let at = space(text, at);
+    match byte(text, at) {
+        None => Ok(()),
+        Some(_) => Err(fault(at, "text behind the value")),
+    }
+}
+
+/// Any value, `depth` deep.
+fn value(text: &[u8], at: usize, depth: usize) -> Result<usize, Found> {
+    let close = match byte(text, at) {
+        Some(b'{') => b'}',
+        Some(b'[') => b']',
+        _ => return scalar(text, at),
+    };
+    let (mut at, mut more) = begin(text, at, close, depth)?;
+    while more {
+        if close == b'}' {
+            at = key(text, at)?.value;
         }
-        at += chunk.len();
+        at = value(text, at, depth + 1)?;
+        (at, more) = next(text, at, close)?;
     }
-    let special = |byte: &u8| *byte < b' ' || matches!(*byte, b'"' | b'\\');
-    at + text[at..].iter().position(special).unwrap_or(text.len() - at)
+    Ok(at)
 }
 
-/// The text of `string`, a checked JSON string with its quotes.
-pub fn string_text(string: &str) -> Cow<'_, str> {
-    let inside = string
-        .get(1..string.len().saturating_sub(1))
-        .unwrap_or_default();
-    let Some(first) = inside.find('\\') else {
-        return Cow::Borrowed(inside);
-    };
-    let mut text = String::with_capacity(inside.len());
-    let mut rest = inside;
-    let mut next = Some(first);
-    while let Some(at) = next {
-        text.push_str(&rest[..at]);
-        rest = unescape(&rest[at + 1..], &mut text);
-        next = rest.find('\\');
+/// Any value that holds no others.
+#[inline]
+pub(super) fn scalar(text: &[u8], at: usize) -> Result<usize, Found> {
+    match byte(text, at) {
+        Some(b'"') => Ok(string(text, at)?.0),
+        Some(b'-' | b'0'..=b'9') => number(text, at),
+        Some(b't') => word(text, at, b"true"),
+        Some(b'f') => word(text, at, b"false"),
+        Some(b'n') => word(text, at, b"null"),
+        Some(_) => Err(fault(at, "expected a value")),
+        None => Err(fault(at, "the text ends where a value is expected")),
     }
-    text.push_str(rest);
-    Cow::Owned(text)
 }
 
-/// Appends what the escape whose backslash stands before `rest` means, and gives what follows it.
-fn unescape<'a>(rest: &'a str, text: &mut String) -> &'a str {
-    let unit = |rest: &str| {
-        let digits = rest.strip_prefix('u')?.get(..4)?;
-        u32::from_str_radix(digits, 16).ok()
-    };
-    let plain = match rest.as_bytes().first() {
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => {
-            let high = unit(rest).unwrap_or_default();
-            let after = rest.get(5..).unwrap_or_default();
-            let low = after.strip_prefix('\\').and_then(unit);
-            let (code, after) = match (high, low) {
-                (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) => {
-                    let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-                    (code, after.get(6..).unwrap_or_default())
+/// The opening bracket of what is `depth` deep, up to the first element; false behind `close`.
+#[inline]
+pub(super) fn begin(
+    text: &[u8],
+    at: usize,
+    close: u8,
+    depth: usize,
+) -> Result<(usize, bool), Found> {
+    if depth == DEPTH_MAX {
+        return Err(fault(at, "nested more than 128 deep"));
+    }
+    let at = space(text, at + 1);
+    match byte(text, at) == Some(close) {
+        true => Ok((at + 1, false)),
+        false => Ok((at, true)),
+    }
+}
+
+/// What follows an element, up to the next one; false behind `close`.
+#[inline]
+pub(super) fn next(text: &[u8], at: usize, close: u8) -> Result<(usize, bool), Found> {
+    let at = space(text, at);
+    match byte(text, at) {
+        Some(b',') => Ok((space(text, at + 1), true)),
+        Some(byte) if byte == close => Ok((at + 1, false)),
+        _ if close == b'}' => Err(fault(at, "expected `,` or `}`")),
+        _ => Err(fault(at, "expected `,` or `]`")),
+    }
+}
+
+/// Where a key ends, and what follows it.
+pub(super) struct Key {
+    /// Behind its closing quote.
+    pub end: usize,
+    /// Whether it has escapes.
+    pub escaped: bool,
+    /// The value's first byte.
+    pub value: usize,
+}
+
+/// A key and its colon.
+#[inline]
+pub(super) fn key(text: &[u8], at: usize) -> Result<Key, Found> {
+    if byte(text, at) != Some(b'"') {
+        return Err(fault(at, "expected a field's name in quotes"));
+    }
+    let (end, escaped) = string(text, at)?;
+    let colon = space(text, end);
+    if byte(text, colon) != Some(b':') {
+        return Err(fault(colon, "expected `:`"));
+    }
+    let value = space(text, colon + 1);
+    Ok(Key {
+        end,
+        escaped,
+        value,
+    })
+}
+
+/// A string; true when it has escapes.
+#[inline]
+fn string(text: &[u8], at: usize) -> Result<(usize, bool), Found> {
+    let end = plain_end(text, at + 1);
+    match byte(text, end) {
+        Some(b'"') => Ok((end + 1, false)),
+        _ => odd_string(text, end),
+    }
+}
+
+/// The rest of a string from its first byte that is not plain, and no end, on.
+#[cold]
+fn odd_string(text: &[u8], mut at: usize) -> Result<(usize, bool), Found> {
+    loop {
+        match byte(text, at) {
+            Some(b'"') => return Ok((at + 1, true)),
+            Some(b'\\') => at = plain_end(text, escape(text, at)?),
+            Some(_) => return Err(fault(at, "a control character inside a string")),
+            None => return Err(fault(at, "the text ends inside a string")),
+        }
+    }
+}
+
+#[inline]
+fn plain_end(text: &[u8], at: usize) -> usize {
+    at + plain_bytes(&text[at..])
+}
+
+fn escape(text: &[u8], at: usize) -> Result<usize, Found> {
+    const HALF: &str = "half of a surrogate pair";
+    let at = at + 1;
+    match byte(text, at) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+        Some(b'u') => match hex(text, at)? {
+            (at, 0xdc00..=0xdfff) => Err(fault(at, HALF)),
+            (at, 0xd800..=0xdbff) => {
+                if !text[at..].starts_with(b"\\u") {
+                    return Err(fault(at, HALF));
                 }
-                _ => (high, after),
-            };
-            text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-            return after;
-        }
-        Some(byte) => char::from(*byte),
-        None => return rest,
+                match hex(text, at + 1)? {
+                    (at, 0xdc00..=0xdfff) => Ok(at),
+                    (at, _) => Err(fault(at, HALF)),
+                }
+            }
+            (at, _) => Ok(at),
+        },
+        _ => Err(fault(at, "an unknown escape in a string")),
+    }
+}
+
+/// `uXXXX`, and its code.
+fn hex(text: &[u8], at: usize) -> Result<(usize, u32), Found> {
+    let digits = text.get(at + 1..at + 5).unwrap_or_default();
+    let code = digits.iter().try_fold(0, |code, &digit| {
+        Some(code << 4 | char::from(digit).to_digit(16)?)
+    });
+    match code {
+        Some(code) if digits.len() == 4 => Ok((at + 5, code)),
+        _ => Err(fault(at, "expected four hexadecimal digits")),
+    }
+}
+
+#[inline]
+fn number(text: &[u8], mut at: usize) -> Result<usize, Found> {
+    if byte(text, at) == Some(b'-') {
+        at += 1;
+    }
+    at = match byte(text, at) {
+        Some(b'0') => at + 1,
+        _ => digits(text, at)?,
     };
-    text.push(plain);
-    rest.get(1..).unwrap_or_default()
+    if byte(text, at) == Some(b'.') {
+        at = digits(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = byte(text, at) {
+        at += 1;
+        if let Some(b'+' | b'-') = byte(text, at) {
+            at += 1;
+        }
+        at = digits(text, at)?;
+    }
+    match byte(text, at) {
+        Some(b'0'..=b'9') => Err(fault(at, "a number with a leading zero")),
+        _ => Ok(at),
+    }
+}
+
+#[inline]
+fn digits(text: &[u8], start: usize) -> Result<usize, Found> {
+    let mut at = start;
+    while byte(text, at).is_some_and(|byte| byte.is_ascii_digit()) {
+        at += 1;
+    }
+    match at == start {
+        true => Err(fault(at, "expected a digit")),
+        false => Ok(at),
+    }
+}
+
+fn word(text: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Found> {
+    match text[at..].starts_with(word) {
+        true => Ok(at + word.len()),
+        false => Err(fault(at, "expected a value")),
+    }
 }

@@ -99,6 +99,60 @@ fn a_moved_value_goes_with_its_text() {
     );
 }
 
+#[test]
+fn the_text_of_a_string_has_a_place() {
+    let (mut documents, root) = parsed(r#"{"plain":"{}","escaped":"{\"a\":1}","n":1}"#);
+    for (name, text) in [
+        ("plain", Some("{}")),
+        ("escaped", Some(r#"{"a":1}"#)),
+        ("n", None),
+    ] {
+        let node = documents.field(root, name).expect(name);
+        let span = documents.string_span(node);
+        assert_eq!(
+            span.map(|span| documents.bytes(span)),
+            text.map(str::as_bytes)
+        );
+        if let Some(span) = span {
+            let inner = documents.parse(span).expect("JSON in JSON");
+            documents.put(root, &path(name), inner).expect("an object");
+        }
+    }
+    assert_eq!(
+        written(&documents, root),
+        r#"{"plain":{},"escaped":{"a":1},"n":1}"#
+    );
+}
+
+#[test]
+fn children_are_removed_renamed_and_appended() {
+    let (mut documents, root) = parsed(r#"{"a":1,"b":[1,2,3],"c":true,"d":{}}"#);
+    documents.retain(root, |documents, index, child| {
+        index != 0 && documents.kind(child) != Kind::Object
+    });
+    let c = documents.field(root, "c").expect("c");
+    documents.rename(root, c, "e\"");
+    let b = documents.field(root, "b").expect("b");
+    documents.retain(b, |_, index, _| index < 2);
+    let quoted = documents.quote(c);
+    documents.append(b, "", quoted);
+    let name = documents.make(|out| out.extend_from_slice(br#""\u0066""#));
+    let null = documents.new_null();
+    documents.append_quoted(root, name, null);
+    assert!(
+        documents.field(root, "f").is_some(),
+        "escapes in a name are seen"
+    );
+    assert_eq!(
+        written(&documents, root),
+        r#"{"b":[1,2,"true"],"e\"":true,"\u0066":null}"#
+    );
+    documents.retain(root, |_, _, _| false);
+    let one = documents.scalar(|out| out.push(b'1'));
+    documents.put(root, &path("g"), one).expect("an object");
+    assert_eq!(written(&documents, root), r#"{"g":1}"#);
+}
+
 fn json() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
         Just(Value::Null),
@@ -142,7 +196,34 @@ fn find_mut<'v>(value: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
         })
 }
 
+/// The object whose field `path` would be.
+fn fields_above<'v>(value: &'v mut Value, path: &Path) -> Option<&'v mut Map<String, Value>> {
+    let (Step::Field(_), way) = path.steps().split_last()? else {
+        return None;
+    };
+    match way {
+        [] => value.as_object_mut(),
+        way => find_mut(value, &path.prefix(way.len()))?.as_object_mut(),
+    }
+}
+
 proptest! {
+    #[test]
+    fn strings_are_read_and_written_as_serde_json_does(
+        text in "[a-z\"\\\\/u0-9d-fé\\x00-\\x1f]{0,40}|[a-z ]{0,40}",
+    ) {
+        let quoted = format!("\"{text}\"");
+        let read: Result<String, _> = serde_json::from_str(&quoted);
+        prop_assert_eq!(validate(quoted.as_bytes()).is_ok(), read.is_ok(), "{}", quoted);
+        if let Ok(read) = read {
+            prop_assert_eq!(string_text(&quoted), read);
+        }
+        let mut written = Vec::new();
+        put_string(&text, &mut written);
+        let written: String = serde_json::from_slice(&written).expect("a string");
+        prop_assert_eq!(written, text);
+    }
+
     #[test]
     fn a_document_is_what_serde_json_reads(value in json(), pretty: bool) {
         let text = if pretty {
@@ -165,7 +246,15 @@ proptest! {
         for (number, (at, put)) in changes.into_iter().enumerate() {
             let known = find_mut(&mut model, &at);
             prop_assert_eq!(documents.find(root, &at).is_some(), known.is_some());
-            let Some(known) = known else { continue };
+            let Some(known) = known else {
+                let Some(fields) = fields_above(&mut model, &at) else { continue };
+                let name = number.to_string();
+                let child = documents.new_string(&name);
+                documents.put(root, &at, child).expect("an object is there");
+                let Some(Step::Field(field)) = at.steps().last() else { continue };
+                fields.insert(field.clone(), name.into());
+                continue;
+            };
             if put {
                 *known = number.into();
                 let child = documents.scalar(|out| out.extend(number.to_string().bytes()));

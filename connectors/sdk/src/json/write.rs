@@ -1,7 +1,6 @@
 //! Writing JSON text.
 
 use super::Fault;
-use super::scan::plain_bytes;
 
 /// Appends the JSON text `value` on one line: as it is if it has no line break, else without the
 /// white space between its parts.
@@ -31,33 +30,6 @@ pub fn put_on_one_line(value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         escaped = in_string && byte == b'\\' && !escaped;
     }
     Ok(())
-}
-
-/// Appends `text` as a JSON string.
-pub fn put_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    loop {
-        let (plain, special) = rest.split_at(plain_bytes(rest));
-        out.extend_from_slice(plain);
-        let Some((&byte, after)) = special.split_first() else {
-            break;
-        };
-        rest = after;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-            }
-        }
-    }
-    out.push(b'"');
 }
 
 /// Appends `bytes` as a JSON string in base64 (RFC 4648, with padding).

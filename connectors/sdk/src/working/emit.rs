@@ -72,53 +72,54 @@ impl WorkingBatch {
             if !kept {
                 continue;
             }
-            key.clear();
-            value.clear();
-            self.encode(row, Side::Key, Format::Text, &mut key)?;
-            self.encode(row, Side::Value, format, &mut value)?;
-            let in_place = |side, made| match (self.cell(row, side), format) {
-                (Cell::Null, _) => None,
-                (Cell::Document(node), Format::Json) => {
-                    Some(self.documents.unchanged(node).unwrap_or(made))
-                }
-                (Cell::Document(_), _) => Some(made),
-                (Cell::Text(_) | Cell::Bytes(_), Format::Json) if side == Side::Value => Some(made),
-                (Cell::Text(span) | Cell::Bytes(span) | Cell::Json(span), _) => {
-                    Some(self.documents.bytes(span))
-                }
-            };
             take(Outgoing {
                 topic: topic.and_then(|topic| self.topics.get(usize::from(topic))),
                 key_set: self.rows[row].key_set,
                 offset: self.rows[row].offset,
                 timestamp_ms: self.rows[row].timestamp_ms,
-                key: in_place(Side::Key, &key),
-                value: in_place(Side::Value, &value),
+                key: self.encode(row, Side::Key, Format::Text, &mut key)?,
+                value: self.encode(row, Side::Value, format, &mut value)?,
                 headers: self.headers(row),
             })?;
         }
         Ok(())
     }
 
-    /// Appends what cannot be copied from where it stands.
-    fn encode(&self, row: usize, side: Side, format: Format, out: &mut Vec<u8>) -> Result<()> {
+    /// The bytes of a key or value: where they stand, or in `made`.
+    fn encode<'a>(
+        &'a self,
+        row: usize,
+        side: Side,
+        format: Format,
+        made: &'a mut Vec<u8>,
+    ) -> Result<Option<&'a [u8]>> {
+        made.clear();
         match (self.cell(row, side), format) {
-            (Cell::Document(node), Format::Json) if self.documents.unchanged(node).is_some() => {}
-            (Cell::Document(node), Format::Json) => self.documents.write(node, out),
-            // A string alone is its text; all else is JSON.
-            (Cell::Document(node), _) => match self.documents.string(node) {
-                Some(text) => out.extend_from_slice(text.as_bytes()),
-                None => self.documents.write(node, out),
-            },
+            (Cell::Null, _) => return Ok(None),
+            (Cell::Document(node), _) => {
+                // A key that was only looked into stays as it was.
+                let stays = side == Side::Key && !self.rows[row].key_set;
+                let is_json = format == Format::Json || stays;
+                if let Some(text) = self.documents.unchanged(node).filter(|_| is_json) {
+                    return Ok(Some(text));
+                }
+                match self.documents.string(node) {
+                    // A string alone is its text; all else is JSON.
+                    Some(text) if !is_json => made.extend_from_slice(text.as_bytes()),
+                    _ => self.documents.write(node, made),
+                }
+            }
             (Cell::Text(_), Format::Json) => {
                 let text = self.text(row, side)?.unwrap_or_default();
-                json::put_string(&text, out);
+                json::put_string(&text, made);
             }
             (Cell::Bytes(span), Format::Json) => {
-                json::put_base64(self.documents.bytes(span), out);
+                json::put_base64(self.documents.bytes(span), made);
             }
-            _ => {}
+            (Cell::Text(span) | Cell::Bytes(span) | Cell::Json(span), _) => {
+                return Ok(Some(self.documents.bytes(span)));
+            }
         }
-        Ok(())
+        Ok(Some(made))
     }
 }

@@ -166,7 +166,7 @@ impl WorkingBatch {
         if known.is_none() {
             if let Some(why) = wrong_topic_name(topic) {
                 return Err(
-                    Error::record("send a record to", format!("topic `{topic}`")).because(why)
+                    Error::record("send a record to", format!("topic `{topic}`")).because(why),
                 );
             }
             self.topics.push(topic.into());

@@ -70,7 +70,7 @@ fn rows_are_changed_dropped_split_and_refused() {
                         Cell::Json(batch.documents_mut().make(|out| out.extend(text.bytes())))
                     };
                     let (one, two) = (make(batch, "1"), make(batch, "2"));
-                    batch.split(row, [one, two]);
+                    batch.split(row, [one, two])?;
                 }
             }
             Ok(())
@@ -92,8 +92,7 @@ fn a_refused_row_takes_its_siblings_along() {
     working
         .each(|batch, row| {
             let cell = batch.cell(row, Side::Value);
-            batch.split(row, [cell, cell]);
-            Ok(())
+            batch.split(row, [cell, cell])
         })
         .expect("nothing fails");
     working.refuse(4, Error::record("try", "the second half"));
@@ -164,4 +163,58 @@ fn text_has_no_fields() {
         working.text(0, Side::Value).expect("UTF-8").as_deref(),
         Some("plain")
     );
+}
+
+#[test]
+fn a_key_that_was_only_looked_into_stays() {
+    let mut builder = BatchBuilder::default();
+    builder
+        .push(0, Some(br#""k\u0021""#), None, &[])
+        .expect("a small record");
+    let batch = builder.finish().expect("a record");
+    let mut working = WorkingBatch::default();
+    let key = |working: &WorkingBatch| {
+        let mut key = Vec::new();
+        let take = |row: Outgoing<'_>| {
+            key.extend_from_slice(row.key.unwrap_or_default());
+            Ok(())
+        };
+        working.emit(Format::Json, take).expect("nothing fails");
+        String::from_utf8_lossy(&key).into_owned()
+    };
+    working.load(&batch, Format::Json, 0).expect("records");
+    working.root(0, Side::Key).expect("JSON");
+    assert_eq!(key(&working), r#""k\u0021""#);
+    working.root_mut(0, Side::Key).expect("JSON");
+    assert_eq!(key(&working), "k!", "a string that was set is its text");
+}
+
+#[test]
+fn a_whole_is_a_node_whatever_it_is() {
+    for (format, value, json) in [
+        (Format::Text, "a\"b", r#""a\"b""#),
+        (Format::Bytes, "abc", r#""YWJj""#),
+        (Format::Json, "[1, 2]", "[1, 2]"),
+    ] {
+        let mut working = loaded(&[value], format);
+        let whole = working.whole(0, Side::Value).expect("a node");
+        let mut text = Vec::new();
+        working.documents().write(whole, &mut text);
+        assert_eq!(String::from_utf8_lossy(&text), json);
+        let key = working.whole(0, Side::Key).expect("a node");
+        assert_eq!(working.documents().text(key), r#""k""#);
+    }
+    let mut working = loaded(&["{"], Format::Json);
+    assert!(working.whole(0, Side::Value).is_err());
+}
+
+#[test]
+fn only_names_that_topics_can_have_are_topics() {
+    let mut working = loaded(&["v"], Format::Text);
+    let long = "x".repeat(250);
+    for name in ["", ".", "..", "a/b", "ö", &long] {
+        let error = working.set_topic(0, name).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Record);
+    }
+    assert!(working.set_topic(0, "a.b-c_9").is_ok());
 }

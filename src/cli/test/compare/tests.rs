@@ -34,7 +34,9 @@ fn arrived(value: &str) -> Arrived {
 fn difference(expected: Vec<ExpectedRecord>, actual: &[Arrived]) -> Vec<String> {
     let expected: Vec<_> = expected.into_iter().map(Brief).collect();
     let lines = records(&expected, actual).unwrap_or_default();
-    let shown = lines.iter().map(|line| format!("{}{}", line.mark.sign(), line.text));
+    let shown = lines
+        .iter()
+        .map(|line| format!("{}{}", line.mark.sign(), line.text));
     shown.collect()
 }
 
@@ -47,12 +49,19 @@ fn text_is_compared_as_it_is_and_json_by_what_it_says() {
         ("null", "null"),
     ] {
         let actual = arrived(actual);
-        assert!(difference(vec![value(expected)], &[actual]).is_empty(), "{expected}");
+        assert!(
+            difference(vec![value(expected)], &[actual]).is_empty(),
+            "{expected}"
+        );
     }
     for (expected, actual, shown) in [
         ("a", "b", ["-a", "+b"]),
         (r#"{"a": 1}"#, r#"{"a":1}"#, [r#"-{"a": 1}"#, r#"+{"a":1}"#]),
-        (r#"json {"a":1.5}"#, r#"{"a":1.50}"#, [r#"-{"a":1.5}"#, r#"+{"a":1.50}"#]),
+        (
+            r#"json {"a":1.5}"#,
+            r#"{"a":1.50}"#,
+            [r#"-{"a":1.5}"#, r#"+{"a":1.50}"#],
+        ),
         ("json 7", "seven", ["-7", "+seven"]),
         ("null", "(null)", ["-(null)", "+(null)"]),
     ] {
@@ -126,7 +135,14 @@ fn long_json_differs_by_its_fields() {
         &[arrived(&object(2))],
     );
     assert_eq!(shown.len(), 6, "{shown:?}");
-    assert_eq!(&shown[2..5], ["-  \"number\": 1,", "+  \"number\": 2,", "   \"same\": true"]);
+    assert_eq!(
+        &shown[2..5],
+        [
+            "-  \"number\": 1,",
+            "+  \"number\": 2,",
+            "   \"same\": true"
+        ]
+    );
 }
 
 #[test]
@@ -158,7 +174,12 @@ fn refusals_that_nobody_expects_are_differences() {
     assert_eq!(unexpected.len(), 1);
     assert_eq!(unexpected[0].place, "refused by in");
     assert_eq!(unexpected[0].lines[0].mark, Mark::Actual);
-    assert_eq!(compare(&case(parts(&["read XML"])), &outcome)[0].lines.len(), 2);
+    assert_eq!(
+        compare(&case(parts(&["read XML"])), &outcome)[0]
+            .lines
+            .len(),
+        2
+    );
     let missing = compare(&case(parts(&["read"])), &Outcome::default());
     assert_eq!(missing[0].lines[0].mark, Mark::Expected);
 }

@@ -1,5 +1,6 @@
 //! Tests of the source, most of them on the bare [`Follower`], stepped by hand.
 
+mod beginning;
 mod disposal;
 mod follow;
 mod framing;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use towpath_sdk::config::{Compression, Key, Node, NodeValue, Problems, Span};
 use towpath_sdk::testing::{FakeHealth, FakeState, source_context};
-use towpath_sdk::{Codecs, Compressor, Result, SourceBatch, SourceContext};
+use towpath_sdk::{Codecs, Compressor, NewDecoder, OnError, Result, SourceBatch, SourceContext};
 
 use super::follower::Follower;
 use crate::config::FileSourceOptions;
@@ -28,6 +29,9 @@ pub struct Rig {
     options: Arc<FileSourceOptions>,
     follower: Option<Follower>,
     pub drain: bool,
+    /// Instead of that of text.
+    pub new_decoder: Option<NewDecoder>,
+    pub on_error: OnError,
     /// Added to the clock.
     pub later_ms: i64,
     /// Given out but not durable.
@@ -52,6 +56,8 @@ impl Rig {
             options: parse(&all),
             follower: None,
             drain: false,
+            new_decoder: None,
+            on_error: OnError::Fail,
             later_ms: 0,
             in_flight: Vec::new(),
             records: Vec::new(),
@@ -97,6 +103,10 @@ impl Rig {
         let mut context = source_context(self.state.clone(), self.drain);
         context.health = self.health.clone();
         context.codecs = Arc::new(TestCodecs);
+        context.on_error = self.on_error.into();
+        if let Some(new_decoder) = &self.new_decoder {
+            context.new_decoder = new_decoder.clone();
+        }
         context
     }
 

@@ -308,7 +308,10 @@ fn bad_records_go_to_on_error() {
     let (mut follower, _) = super::Follower::open(rig.options(), &context, rig.now_ms()).unwrap();
     let batch = follower.next_batch(rig.now_ms()).unwrap().unwrap();
     assert_eq!(batch.refused.len(), 1);
-    assert_eq!(batch.refused[0].record.value.as_deref().unwrap(), b"\0poison");
+    assert_eq!(
+        batch.refused[0].record.value.as_deref().unwrap(),
+        b"\0poison"
+    );
     assert_eq!(batch.parts[0].batch.len(), 1);
 }
 

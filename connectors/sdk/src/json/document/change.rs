@@ -38,7 +38,7 @@ impl Documents {
         let text = self.make(write);
         let kind = Kind::of(self.bytes(text).first().copied());
         let node = self.node_mut(node);
-        (node.kind, node.text) = (kind, text);
+        (node.kind, node.text, node.joined) = (kind, text, false);
     }
 
     /// A string of the text of a boolean or number.
@@ -201,7 +201,9 @@ impl Documents {
     /// Takes out what stands at `path` below `root`; `None` when nothing does.
     pub fn take(&mut self, root: NodeId, path: &Path) -> Option<NodeId> {
         let (last, way) = path.steps().split_last()?;
-        let tree = way.iter().try_fold(root, |node, step| self.step(node, step))?;
+        let tree = way
+            .iter()
+            .try_fold(root, |node, step| self.step(node, step))?;
         let (before, found) = self.find_link(tree, last);
         let found = found?;
         self.unlink(tree, before, found);
@@ -268,7 +270,7 @@ impl Documents {
         let mut before = None;
         for (index, child) in (0..).zip(self.children(tree)) {
             let found = match step {
-                Step::Field(name) => kind == Kind::Object && self.is_named(child, name),
+                Step::Field(name) => kind == Kind::Object && self.is_named(self.node(child), name),
                 Step::Index(wanted) => kind == Kind::Array && index == *wanted,
             };
             if found {

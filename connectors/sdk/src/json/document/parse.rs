@@ -1,11 +1,11 @@
 //! From JSON text to nodes.
 
 use super::*;
-use crate::json::scan::{Found, Scanner};
+use crate::json::scan::{self, Found};
 
 /// Turns a text into nodes.
 pub(super) struct Parser<'a> {
-    scanner: Scanner<'a>,
+    text: &'a [u8],
     /// Where the text begins, as a span's start.
     start: u32,
     nodes: &'a mut Vec<Node>,
@@ -14,86 +14,85 @@ pub(super) struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// For `text`, which begins at `start` as spans count.
     pub(super) fn new(text: &'a [u8], start: u32, nodes: &'a mut Vec<Node>) -> Self {
-        Self {
-            scanner: Scanner::new(text),
-            start,
-            nodes,
-        }
+        Self { text, start, nodes }
     }
 
     /// Reads the whole text; the index of its root.
     pub(super) fn text(mut self) -> Result<u32, Fault> {
-        let root = self.value(Span::default(), false)?;
-        self.scanner.end()?;
+        let root = self.nodes.len() as u32;
+        let end = self.value(scan::space(self.text, 0), Span::default(), false, 0)?;
+        scan::end(self.text, end)?;
         Ok(root)
     }
 
-    /// Reads one value; the index of its node.
+    /// Reads the value at `at`, which becomes the next node with all below it; where it ends.
     #[inline]
-    fn value(&mut self, name: Span, escaped: bool) -> Result<u32, Found> {
+    fn value(
+        &mut self,
+        at: usize,
+        name: Span,
+        escaped: bool,
+        depth: usize,
+    ) -> Result<usize, Found> {
         if self.nodes.len() >= NODES_MAX {
             return Err(Box::new(TOO_MANY));
         }
-        let start = self.scanner.at();
-        let kind = Kind::of(self.scanner.peek());
-        if !matches!(kind, Kind::Object | Kind::Array) {
-            self.scanner.pass()?;
-        }
-        let index = self.nodes.len() as u32;
+        let kind = Kind::of(scan::byte(self.text, at));
+        let is_tree = matches!(kind, Kind::Object | Kind::Array);
+        let end = match is_tree {
+            true => at,
+            false => scan::scalar(self.text, at)?,
+        };
         self.nodes.push(Node {
             kind,
             changed: false,
             escaped,
             joined: true,
             name,
-            text: self.span(start),
+            text: self.span(at, end),
             first: NONE,
             last: NONE,
             next: NONE,
         });
-        match kind {
-            Kind::Object => self.tree(index, start, b'}')?,
-            Kind::Array => self.tree(index, start, b']')?,
-            _ => {}
+        match is_tree {
+            true => self.tree(at, kind, depth),
+            false => Ok(end),
         }
-        Ok(index)
     }
 
-    /// Reads the object or array whose node is `parent`, from its opening bracket to `close`.
-    fn tree(&mut self, parent: u32, start: usize, close: u8) -> Result<(), Found> {
+    /// Reads what is in the object or array at `start`, which is the last node; where it ends.
+    fn tree(&mut self, start: usize, kind: Kind, depth: usize) -> Result<usize, Found> {
+        let parent = self.nodes.len() - 1;
+        let close = if kind == Kind::Object { b'}' } else { b']' };
+        let (mut at, mut more) = scan::begin(self.text, start, close, depth)?;
         let mut last = NONE;
-        let mut more = self.scanner.begin(close)?;
         while more {
             let (mut name, mut escaped) = (Span::default(), false);
-            if close == b'}' {
-                let start = self.scanner.at();
-                let (length, has_escapes) = self.scanner.key()?;
-                name = Span {
-                    start: self.start + start as u32,
-                    bytes: length as u32,
-                };
-                escaped = has_escapes;
+            if kind == Kind::Object {
+                let key = scan::key(self.text, at)?;
+                (name, escaped) = (self.span(at, key.end), key.escaped);
+                at = key.value;
             }
-            let child = self.value(name, escaped)?;
+            let child = self.nodes.len() as u32;
+            at = self.value(at, name, escaped, depth + 1)?;
             match last {
-                NONE => self.nodes[parent as usize].first = child,
+                NONE => self.nodes[parent].first = child,
                 last => self.nodes[last as usize].next = child,
             }
             last = child;
-            more = self.scanner.next(close)?;
+            (at, more) = scan::next(self.text, at, close)?;
         }
-        let text = self.span(start);
-        let parent = &mut self.nodes[parent as usize];
+        let text = self.span(start, at);
+        let parent = &mut self.nodes[parent];
         (parent.last, parent.text) = (last, text);
-        Ok(())
+        Ok(at)
     }
 
-    /// From `start` to where the scanner stands.
     #[inline]
-    fn span(&self, start: usize) -> Span {
+    fn span(&self, from: usize, to: usize) -> Span {
         Span {
-            start: self.start + start as u32,
-            bytes: (self.scanner.at() - start) as u32,
+            start: self.start + from as u32,
+            bytes: (to - from) as u32,
         }
     }
 }

@@ -1,0 +1,130 @@
+//! Transforms: what is read, and what is refused where.
+
+use std::sync::Arc;
+
+use towpath_sdk::config::{Format, Node, Problems, options};
+use towpath_sdk::{Path, Transform, TransformConfig, TransformType};
+
+use super::{RIGHT, check, load};
+
+options! {
+    struct Options {
+        /// A path.
+        field: Path,
+        /// Whether it changes places.
+        moves: bool = false,
+        /// Whether it needs the offset.
+        offset: bool = false,
+    }
+}
+
+#[derive(Debug)]
+struct Fake(Options);
+
+impl TransformConfig for Fake {
+    fn output(&self, _: Format) -> Format {
+        Format::Json
+    }
+
+    fn changes_places(&self) -> bool {
+        self.0.moves
+    }
+
+    fn needs_offset(&self) -> bool {
+        self.0.offset
+    }
+
+    fn transform(&self) -> Box<dyn Transform> {
+        panic!("no task is made here")
+    }
+}
+
+/// The one type there is in these tests.
+pub(super) fn fake_type() -> TransformType {
+    TransformType {
+        name: "fake",
+        summary: "In tests.",
+        spec: Options::spec,
+        parse: |node: &Node, problems: &mut Problems| {
+            Options::parse(node, problems).map(|options| Arc::new(Fake(options)) as _)
+        },
+        examples: &[],
+    }
+}
+
+/// `RIGHT` with `transforms` in its source.
+fn in_source(transforms: &str) -> String {
+    let topic = "    topic: lines\n";
+    RIGHT.replacen(topic, &format!("{topic}    transforms: {transforms}\n"), 1)
+}
+
+#[test]
+fn transforms_are_read_with_their_places() {
+    let text =
+        in_source("[{ type: fake, field: a.b, when: value.c > 1 }, { type: fake, field: d }]");
+    let loaded = load(&[&text]).expect("nothing is wrong");
+    let source = &loaded.pipelines[0].sources[0];
+    let [first, second] = &source.connector.transforms[..] else {
+        panic!("two transforms: {:?}", source.connector.transforms);
+    };
+    for (transform, start) in [
+        (first, "a.in.transforms[0] (fake at "),
+        (second, "a.in.transforms[1] (fake at "),
+    ] {
+        let place = &transform.place;
+        assert!(place.starts_with(start), "{place}");
+        assert!(place.ends_with("a.yaml:6)"), "{place}");
+    }
+    assert!(first.when.is_some() && second.when.is_none());
+    let format = loaded.topics["lines"].format;
+    assert_eq!(format, Some(Format::Json), "the topic holds what comes out");
+    check(&[&in_source("{ type: fake, field: one }")], &[]);
+}
+
+#[test]
+fn mistakes_are_pointed_at() {
+    check(
+        &[&in_source("[{ type: fale, field: a }]")],
+        &["a.yaml:6:26: unknown transform `fale`"],
+    );
+    check(
+        &[&in_source("[fake, 7]")],
+        &[
+            "a.yaml:6:18: missing option `field` (path)",
+            "a.yaml:6:24: expected a transform, found the number 7",
+        ],
+    );
+    check(
+        &[&in_source(
+            "[{ type: fake, field: 'a b', wen: x, when: 'value.' }]",
+        )],
+        &[
+            "a.yaml:6:41: not a path: expected `.`, `[` or the end of the path",
+            "a.yaml:6:46: unknown option `wen`",
+            "a.yaml:6:67: expected a field or function, found the end",
+        ],
+    );
+    check(
+        &[&in_source("{ type: fake, field: a, offset: true }")],
+        &["a.yaml:6:25: this `fake` cannot be in a source"],
+    );
+    let in_sink = RIGHT.replacen(
+        "    topics: lines\n",
+        "    topics: lines\n    transforms: { type: fake, field: a, moves: true }\n",
+        1,
+    );
+    check(
+        &[&in_sink],
+        &["a.yaml:10:25: this `fake` cannot be in a sink"],
+    );
+}
+
+#[test]
+fn several_fields_need_json() {
+    let sink = "    topics: lines\n";
+    let text = RIGHT.replacen(sink, &format!("{sink}    fields: [key, value]\n"), 1);
+    check(
+        &[&text],
+        &["a.yaml:10:13: only JSON has names for several fields"],
+    );
+}

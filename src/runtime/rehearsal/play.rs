@@ -1,0 +1,314 @@
+//! One case on its way: through sources into topics, and from there to sinks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use towpath_log::{Log, TopicBatch};
+use towpath_pipeline::InputRecord;
+use towpath_record::{Batch, BatchBuilder, Header, stamp_base_offset};
+use towpath_sdk::{
+    Decoder, Encoder, Envelope, Error, ErrorKind, Origin, Original, Part, Refused, Result,
+    SinkBatch, SinkProgress, SinkTopic, Stage, Tolerance,
+};
+
+use super::{Arrived, Outcome, unreadable};
+use crate::assignment::{Assigned, partitions};
+use crate::chain::Chain;
+use crate::dead_letter::DeadLetters;
+use crate::health::TaskHealth;
+use crate::intake::Intake;
+use crate::partition;
+use crate::spec::{ConnectorSpec, SinkSpec, SourceSpec};
+use crate::status::TaskState;
+use crate::supervisor::TaskContext;
+
+/// A case that is being played.
+pub(super) struct Play<'a> {
+    log: &'a Log,
+    now_ms: i64,
+    /// All that was written to topics, in its order.
+    written: Vec<TopicBatch>,
+    /// The next offset of each partition.
+    ends: HashMap<(Arc<str>, u32), i64>,
+    pub outcome: Outcome,
+}
+
+impl<'a> Play<'a> {
+    pub fn new(log: &'a Log, now_ms: i64) -> Self {
+        Self {
+            log,
+            now_ms,
+            written: Vec::new(),
+            ends: HashMap::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Has a source find `records`.
+    pub fn source(
+        &mut self,
+        spec: &Arc<ConnectorSpec>,
+        source: &SourceSpec,
+        records: &[InputRecord],
+    ) -> Result<()> {
+        let on_error = spec.tolerance();
+        let mut intake = Intake::new(spec, source, &on_error, self.log)?;
+        let mut refusals = Refusals::new(spec, self.log);
+        let mut decoder = towpath_formats::decoder(source.config.format())?();
+        for record in records {
+            on_error.came(1);
+            let mut refused = Vec::new();
+            let taken = decode(record, &spec.name, &mut *decoder, &on_error, &mut refused)
+                .and_then(|parts| intake.take(parts, self.now_ms, &mut refused));
+            let (batches, failed) = match taken {
+                Ok(batches) => (batches, None),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            for batch in batches {
+                self.write(batch)?;
+            }
+            if refusals.end(self, refused, failed)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts records into a topic, as `towpath produce` does.
+    pub fn topic(&mut self, topic: &str, records: &[InputRecord]) -> Result<()> {
+        let partitions = self
+            .log
+            .topic(topic)
+            .map_or(1, |info| info.config.partitions);
+        for record in records {
+            let mut builder = BatchBuilder::default();
+            push(record, record.value.bytes(), &mut builder)?;
+            let key = record.key.bytes();
+            let partition = key.map_or(0, |key| partition::of_key(key, partitions));
+            if let Some(batch) = builder.finish() {
+                let topic = topic.into();
+                self.write(TopicBatch {
+                    topic,
+                    partition,
+                    batch,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a batch with the offsets it has in its topic.
+    fn write(&mut self, written: TopicBatch) -> Result<()> {
+        let place = (written.topic.clone(), written.partition);
+        let end = self.ends.entry(place).or_default();
+        let mut bytes = written.batch.into_bytes().to_vec();
+        stamp_base_offset(&mut bytes, *end);
+        let batch = Batch::parse(bytes.into()).map_err(unreadable)?;
+        *end = batch.header().next_offset();
+        let arrived = self.outcome.topics.entry(written.topic.to_string());
+        let arrived = arrived.or_default();
+        for record in batch.records() {
+            arrived.push(Arrived::of(
+                &record.map_err(unreadable)?,
+                written.partition,
+            )?);
+        }
+        self.written.push(TopicBatch { batch, ..written });
+        Ok(())
+    }
+
+    /// Has a sink write what it reads of all that was written.
+    pub fn sink(&mut self, spec: &ConnectorSpec, sink: &SinkSpec) -> Result<()> {
+        let on_error = spec.tolerance();
+        let (format, fields) = sink.config.format();
+        let mut writing = Writing {
+            chain: Chain::new(&spec.configured.transforms, on_error.clone()),
+            encoder: towpath_formats::encoder(format, &fields)?,
+            progress: SinkProgress::new(on_error.clone()),
+            now_ms: self.now_ms,
+            arrived: Vec::new(),
+        };
+        let mut refusals = Refusals::new(spec, self.log);
+        let reads = partitions(sink, self.log);
+        let mut next = 0;
+        while let Some(written) = self.written.get(next) {
+            next += 1;
+            let is_of = |(topic, partition): &&Assigned| {
+                *topic.name == *written.topic && *partition == written.partition
+            };
+            let Some((topic, _)) = reads.iter().find(is_of) else {
+                continue;
+            };
+            on_error.came(written.batch.len() as u64);
+            let mut refused = Vec::new();
+            let failed = writing.write(spec, topic, written, &mut refused).err();
+            refused.extend(writing.progress.report(Vec::new()).refused);
+            if refusals.end(self, refused, failed)? {
+                break;
+            }
+        }
+        let name = spec.configured.name.clone();
+        self.outcome.sinks.insert(name, writing.arrived);
+        Ok(())
+    }
+}
+
+/// A sink up to where it would turn to its far side.
+struct Writing {
+    chain: Option<Chain>,
+    encoder: Box<dyn Encoder>,
+    progress: SinkProgress,
+    now_ms: i64,
+    arrived: Vec<Arrived>,
+}
+
+impl Writing {
+    fn write(
+        &mut self,
+        spec: &ConnectorSpec,
+        topic: &SinkTopic,
+        written: &TopicBatch,
+        refused: &mut Vec<Refused>,
+    ) -> Result<()> {
+        let output = SinkTopic {
+            format: towpath_pipeline::output(&spec.configured.transforms, topic.format),
+            ..topic.clone()
+        };
+        let from_offset = u64::try_from(written.batch.header().base_offset).unwrap_or(0);
+        let batches = vec![written.batch.clone()];
+        let read = SinkBatch::new(Arc::new(output), written.partition, from_offset, batches);
+        let (read, failed) = match &mut self.chain {
+            Some(chain) => chain.for_sink(read, topic.format, self.now_ms, refused)?,
+            None => (read, None),
+        };
+        for record in read.records() {
+            let record = record?;
+            let mut line = Vec::new();
+            match self.encoder.encode(&read, &record, &mut line) {
+                Ok(()) => {
+                    line.pop_if(|last| *last == b'\n');
+                    self.arrived.push(Arrived {
+                        value: Some(line),
+                        ..Arrived::of(&record, read.partition)?
+                    });
+                }
+                Err(error) => self.progress.refuse(&read, &record, error)?,
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// What becomes of the bad records of one connector.
+struct Refusals {
+    connector: String,
+    dead_letters: Option<DeadLetters>,
+}
+
+impl Refusals {
+    fn new(spec: &ConnectorSpec, log: &Log) -> Self {
+        let context = TaskContext {
+            connector: spec.name.clone(),
+            task: 0,
+            tasks: 1,
+            drain: true,
+            health: Arc::new(TaskHealth::new(&spec.name, 0, TaskState::Running)),
+            stats: Arc::default(),
+        };
+        Self {
+            connector: spec.configured.name.clone(),
+            dead_letters: DeadLetters::of(&context, spec, log),
+        }
+    }
+
+    /// Notes what one record led to, and writes dead letters; whether the connector has `failed`.
+    ///
+    /// # Errors
+    /// Of a failure that is not about the record.
+    fn end(
+        &mut self,
+        play: &mut Play<'_>,
+        refused: Vec<Refused>,
+        failed: Option<Error>,
+    ) -> Result<bool> {
+        if let Some(letters) = &mut self.dead_letters
+            && let Some(batch) = letters.batch(&refused, play.now_ms)?
+        {
+            play.write(batch)?;
+        }
+        let mut messages: Vec<String> = refused.iter().map(|bad| bad.error.to_string()).collect();
+        let ends = failed.is_some();
+        match failed {
+            Some(error) if error.kind() == ErrorKind::Record => messages.push(error.to_string()),
+            Some(error) => return Err(error),
+            None => {}
+        }
+        if !messages.is_empty() {
+            let known = play.outcome.refused.entry(self.connector.clone());
+            known.or_default().extend(messages);
+        }
+        Ok(ends)
+    }
+}
+
+/// What the source hands over when it finds `record`.
+fn decode(
+    record: &InputRecord,
+    connector: &str,
+    decoder: &mut dyn Decoder,
+    on_error: &Tolerance,
+    refused: &mut Vec<Refused>,
+) -> Result<Vec<Part>> {
+    let mut builder = BatchBuilder::default();
+    match record.value.bytes() {
+        None => push(record, None, &mut builder)?,
+        Some(payload) => {
+            let headers = headers(record);
+            let envelope = Envelope {
+                timestamp_ms: record.timestamp_ms,
+                key: record.key.bytes(),
+                headers: &headers,
+            };
+            match decoder.decode(payload, &envelope, &mut builder) {
+                Err(error) if error.kind() == ErrorKind::Record => {
+                    let bad = Refused {
+                        stage: Stage::Decode,
+                        error,
+                        record: Original::undecoded(payload, record.timestamp_ms),
+                    };
+                    on_error.refuse(refused, bad)?;
+                }
+                decoded => decoded?,
+            }
+        }
+    }
+    let fields = record.origin.iter();
+    let origin = Arc::new(Origin {
+        name: connector.to_owned(),
+        fields: fields
+            .map(|(name, value)| (*name, Bytes::copy_from_slice(value.as_bytes())))
+            .collect(),
+    });
+    let part = |batch| Part {
+        origin: origin.clone(),
+        keyed: record.key.bytes().is_some(),
+        batch,
+    };
+    Ok(builder.finish().map(part).into_iter().collect())
+}
+
+fn push(record: &InputRecord, value: Option<&[u8]>, builder: &mut BatchBuilder) -> Result<()> {
+    let key = record.key.bytes();
+    builder
+        .push(record.timestamp_ms, key, value, &headers(record))
+        .map_err(unreadable)
+}
+
+fn headers(record: &InputRecord) -> Vec<Header<'_>> {
+    let headers = record.headers.iter().map(|(name, value)| Header {
+        key: name.as_bytes(),
+        value: value.bytes(),
+    });
+    headers.collect()
+}

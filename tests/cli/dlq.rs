@@ -1,0 +1,84 @@
+//! Bad records are counted, shown and put aside: without a worker, and asked of one that runs.
+
+use super::{snapshot, workdir};
+use crate::harness::{Workdir, wait_for};
+
+/// A workdir whose two bad lines of four are dead letters.
+fn with_dead_letters() -> Workdir {
+    let workdir = workdir();
+    workdir.write("bad/in.log", b"{\"n\": 1}\nno JSON\n2\n\xff\n");
+    workdir.write(
+        "bad.yaml",
+        "
+        sources:
+          in: { type: file, include: bad/*.log, topic: numbers, format: json, on_error: dead_letter }
+        sinks:
+          out: { type: file, topics: numbers, path: out/numbers.jsonl }
+        ",
+    );
+    let finished = workdir.drain("bad.yaml", 0);
+    let told = "bad.in: kept 2 dead letters: see `towpath dlq list`";
+    assert!(finished.stderr.contains(told), "{}", finished.stderr);
+    workdir
+}
+
+#[test]
+fn dead_letters_are_listed_shown_and_dropped() {
+    let workdir = with_dead_letters();
+    let topic = "bad.in.dead-letters";
+    snapshot("dlq-list", &workdir, &["dlq", "list"]);
+    snapshot("dlq-show", &workdir, &["dlq", "show", topic]);
+    let only = [
+        "dlq",
+        "show",
+        topic,
+        "--filter",
+        "no JSON",
+        "--filter",
+        "connector=bad.in",
+    ];
+    let shown = workdir.towpath(&only).expect_code(0).stdout;
+    assert_eq!(shown.matches("refused").count(), 1, "{shown}");
+    let none = ["dlq", "list", "--filter", "stage=TASK_PUT"];
+    assert_eq!(
+        workdir.towpath(&none).expect_code(0).stdout,
+        "no dead letters\n"
+    );
+    snapshot(
+        "dlq-filter",
+        &workdir,
+        &["dlq", "list", "--filter", "stagge=x"],
+    );
+
+    let before = workdir.listing();
+    snapshot(
+        "dlq-drop-dry",
+        &workdir,
+        &["dlq", "drop", topic, "--before", "latest", "--dry-run"],
+    );
+    assert_eq!(workdir.listing(), before);
+    let worker = workdir.start(&["bad.yaml"]);
+    wait_for("the worker", || {
+        workdir.json(&["status"])["pid"].is_number().then_some(())
+    });
+    snapshot(
+        "dlq-drop",
+        &workdir,
+        &["dlq", "drop", topic, "--before", "1"],
+    );
+    let shown = workdir
+        .towpath(&["--json", "dlq", "show", topic])
+        .expect_code(0)
+        .stdout;
+    let letter: serde_json::Value = serde_json::from_str(shown.trim()).expect("one line of JSON");
+    assert_eq!(letter["value"]["base64"], "/w==", "the bytes as they came");
+    assert_eq!(letter["reason"]["stage"], "VALUE_CONVERTER");
+    worker.stop();
+    workdir
+        .towpath(&["dlq", "drop", topic, "--before", "latest"])
+        .expect_code(0);
+    assert_eq!(
+        workdir.towpath(&["dlq", "list"]).expect_code(0).stdout,
+        "no dead letters\n"
+    );
+}
