@@ -68,7 +68,11 @@ impl Transform for Pick {
             } else if options.twice {
                 let cell: Cell = batch.cell(row, Side::Value);
                 batch.split(row, [cell, cell])?;
-            } else if let Some(topic) = options.even_to.as_ref().filter(|_| number % 2 == 0) {
+            } else if let Some(topic) = options
+                .even_to
+                .as_ref()
+                .filter(|_| number.is_multiple_of(2))
+            {
                 batch.set_topic(row, topic)?;
             }
             Ok(())
