@@ -69,6 +69,8 @@ impl Appender {
         let (done, until, result) = match request {
             Request::Set { from, set, done } => {
                 let until = set.until;
+                // Who has something to make durable waits for it; a barrier can wait.
+                self.round.durable |= until == ReadTo::Durable && !set.is_empty();
                 (done, until, self.take_set(&from, &set))
             }
             Request::Change { change, done } => {

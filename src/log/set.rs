@@ -21,9 +21,17 @@ pub struct AppendSet {
     pub offsets: Vec<GroupOffset>,
     /// At most [`STATE_BYTES_MAX`] bytes.
     pub state: Vec<StateChange>,
-    /// In `os` mode: call back when committed, or only when durable (up to a checkpoint later,
-    /// and then possibly behind sets that were submitted after this one).
+    /// In `os` mode: call back when committed, or only when durable, and then possibly behind sets
+    /// that were submitted after this one. A set that is to be durable makes a checkpoint; an empty
+    /// one waits for the next.
     pub until: ReadTo,
+}
+
+impl AppendSet {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.offsets.is_empty() && self.state.is_empty()
+    }
 }
 
 /// A batch and where it goes. At least one record; the log stamps the base offset. Batches from

@@ -18,7 +18,8 @@ pub struct BadRecords {
 
 choice! {
     enum Action {
-        /// The connector stops, everything before is delivered.
+        /// The connector stops. What came before is delivered; what a source had read together with
+        /// a record that its transforms or templates refuse is read again.
         Fail = "fail",
         /// The record is counted, logged and left out.
         Skip = "skip",

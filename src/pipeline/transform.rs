@@ -8,7 +8,7 @@ use towpath_sdk::config::{
 use towpath_sdk::{Expression, Registry, TransformConfig, printable};
 
 /// Transform types that later versions bring.
-const LATER_TYPES: &[&str] = &["vrl", "wasm"];
+const LATER_TYPES: &[&str] = &["dedupe", "vrl", "wasm"];
 
 /// A transform, ready to run. `Debug` shows its place.
 #[derive(Clone)]

@@ -48,9 +48,16 @@ fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
         }
     }
     let new = spec.registration(log);
+    // Nothing is known of the topics of a source whose records choose them, or of a pattern that
+    // matches none yet.
+    let share_topics = |old: &Registration| {
+        let is_shared = old.topics.iter().any(|topic| new.topics.contains(topic));
+        is_shared || old.topics.is_empty() || new.topics.is_empty()
+    };
     let does_the_same = |old: &Registration| {
         (old.kind, &old.connector_type, &old.far_side)
             == (new.kind, &new.connector_type, &new.far_side)
+            && share_topics(old)
     };
     let is_loaded = |name: &str| specs.iter().any(|spec| *spec.name == *name);
     let orphan = known

@@ -313,9 +313,9 @@ impl Router {
         };
         let partitions = info.config.partitions.max(1) as usize;
         // A fixed topic takes whole batches; of topics made from records there may be many.
-        let capacity = match self.source.fixed_topic {
-            Some(_) => READ_BYTES as usize / partitions * 5 / 4,
-            None => 0,
+        let capacity = match self.source.fixed_topic.as_deref() == Some(name) {
+            true => READ_BYTES as usize / partitions * 5 / 4,
+            false => 0,
         };
         let builders = || BatchBuilder::with_capacity(capacity);
         let builders = std::iter::repeat_with(builders).take(partitions).collect();
@@ -334,7 +334,7 @@ impl Router {
     /// [`PARTITIONS_MAX`] partitions of all topics together, or a template over a field with a
     /// million values would make a million directories. Waits for the disk.
     fn create(&self, name: &str) -> Result<TopicInfo> {
-        if self.source.fixed_topic.is_none() {
+        if self.source.fixed_topic.as_deref() != Some(name) {
             let topics = self.log.topics();
             let held: u32 = topics.iter().map(|topic| topic.config.partitions).sum();
             if held + self.source.topic_config.partitions > PARTITIONS_MAX {

@@ -105,6 +105,9 @@ impl Early {
             !template.names().any(inside)
         };
         let topic = source.fixed_topic.is_none().then_some(&source.topic);
+        let knows_topic = topic.is_none_or(|topic| early(&topic));
+        let needs_topic = |key: &Template| key.names().any(|name| *name == TemplateName::Topic);
+        let early_key = |key: &&Template| early(key) && (knows_topic || !needs_topic(key));
         let input = source.config.format().topic_format();
         Self {
             pipeline: spec.pipeline.clone(),
@@ -113,7 +116,7 @@ impl Early {
             input,
             output: towpath_pipeline::output(&spec.configured.transforms, input),
             topic: topic.filter(early).cloned(),
-            key: source.key.as_ref().filter(early).cloned(),
+            key: source.key.as_ref().filter(early_key).cloned(),
         }
     }
 

@@ -10,7 +10,7 @@ use towpath_sdk::{
 };
 
 /// What the records made of one may take together, in bytes.
-const MADE_BYTES_MAX: usize = 256 << 20;
+const MADE_BYTES_MAX: usize = 16 << 20;
 
 options! {
     /// The records have the key, headers and timestamp of the one they come from. An empty list
@@ -134,7 +134,7 @@ fn put_among_others(
     documents.write(root, rest);
     if rest.len().saturating_mul(items.len()) > MADE_BYTES_MAX {
         let made = format!("{} records of {} bytes and more", items.len(), rest.len());
-        let why = format!("it would make {made}, together above 256 MiB");
+        let why = format!("it would make {made}, together above 16 MiB");
         return Err(error(Some(field), why));
     }
     for item in items {

@@ -109,7 +109,8 @@ impl Original {
 /// What `on_error` says about bad records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnError {
-    /// The task fails at the first one; everything before it is delivered.
+    /// The task fails at the first one. What came before it is delivered, but for what a source has
+    /// read together with a record that a transform or template refuses: that is read again.
     #[default]
     Fail,
     /// They are counted, logged and left out.

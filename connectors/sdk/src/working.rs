@@ -17,7 +17,7 @@ pub use emit::Outgoing;
 pub use topic::in_topic_name;
 
 /// Text made in one batch at most, so that no chain of transforms grows without bound.
-const MADE_BYTES_MAX: usize = 1 << 30;
+const MADE_BYTES_MAX: usize = 256 << 20;
 
 /// A batch, and beside its bytes only what somebody has looked into or changed.
 ///
@@ -35,7 +35,7 @@ pub struct WorkingBatch {
     documents: Documents,
     rows: Vec<Row>,
     /// Rows that came out of a row, until the transform is through with the batch.
-    split: Vec<Row>,
+    split: Vec<(usize, Row)>,
     /// Topics that transforms have named.
     topics: Vec<Arc<str>>,
     refused: Vec<RefusedRow>,
@@ -197,9 +197,15 @@ impl WorkingBatch {
             }
         }
         if !self.split.is_empty() {
-            self.rows.append(&mut self.split);
-            // Stable: the rows of one record keep their order.
-            self.rows.sort_by_key(|row| row.index);
+            let before = std::mem::take(&mut self.rows);
+            let mut split = self.split.drain(..).peekable();
+            for (number, row) in before.into_iter().enumerate() {
+                self.rows.push(row);
+                let is_of = |(parent, _): &(usize, Row)| *parent == number;
+                while let Some((_, row)) = split.next_if(is_of) {
+                    self.rows.push(row);
+                }
+            }
         }
         Ok(())
     }
@@ -209,7 +215,7 @@ impl WorkingBatch {
             return Ok(());
         }
         Err(Error::record("transform", "a record")
-            .because("its batch has grown beyond 1 GiB")
+            .because("its batch has grown beyond 256 MiB")
             .remedy("let the transforms make less of each record"))
     }
 
@@ -250,7 +256,7 @@ impl WorkingBatch {
         for other in self.rows[..row].iter_mut().rev().take_while(same) {
             other.kept = false;
         }
-        self.split.retain(|other| other.index != index);
+        self.split.retain(|(_, other)| other.index != index);
         self.changed = true;
         self.refused.push(RefusedRow {
             index: index as usize,
@@ -283,11 +289,12 @@ impl WorkingBatch {
                 Cell::Document(node) => Cell::Document(self.documents.copy(node)?),
                 key => key,
             };
-            self.split.push(Row {
+            let new = Row {
                 key,
                 value,
                 ..original
-            });
+            };
+            self.split.push((row, new));
         }
         Ok(())
     }

@@ -159,6 +159,21 @@ async fn failures_far_apart_are_no_row_of_failures() {
     assert_eq!(health.state(), TaskState::Done);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn connectors_of_different_topics_are_not_taken_for_each_other() {
+    let scene = Scene::new();
+    let one = "sources: { in: { type: numbers, topic: one, count: 10 } }\n\
+               sinks: { out: { type: memory, topics: one } }";
+    assert_eq!(scene.drain(one).await, Vec::<String>::new());
+    let other = one
+        .replace("one", "two")
+        .replace("in:", "in2:")
+        .replace("out:", "out2:");
+    assert_eq!(scene.drain(&other).await, Vec::<String>::new());
+    let same = one.replace("in:", "in3:");
+    assert!(scene.refused(&same).await.contains("did the same work"));
+}
+
 /// Flips a bit inside a record at about six tenths of the only segment of `partition`: far from its
 /// first record, far from its last.
 fn damage(scene: &Scene, partition: &str) {

@@ -118,6 +118,26 @@ sinks:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_the_topic_waits_until_there_is_one() {
+    let scene = Scene::new();
+    let yaml = "
+sources:
+  early: { type: numbers, topic: 'a-{source}', key: '{topic}', count: 100,
+           transforms: { type: pick, drop_every: 10 } }
+  late: { type: numbers, topic: 'b-{headers.x|none}', key: '{topic}', count: 100,
+          transforms: { type: pick, drop_every: 10 } }
+";
+    assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
+    let expected = [("a-numbers", 90), ("b-none", 90)];
+    assert_eq!(
+        topics(&scene),
+        expected
+            .map(|(name, records)| (name.to_owned(), records))
+            .into()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_chooses_the_records_a_transform_is_for() {
     let scene = Scene::new();
     let yaml = "

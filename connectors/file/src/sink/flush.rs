@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use towpath_sdk::{Flushed, Result, SinkOffset, StateChange};
+use towpath_sdk::{Error, Flushed, Result, SinkOffset, StateChange};
 
 use super::ahead;
 use super::output::Output;
 use super::placing::{differs_outside, gone, not_ours};
 use super::writer::Writer;
+
+/// Outputs that are synced at the same time at most.
+const SYNCS_AT_ONCE: usize = 8;
 
 impl Writer {
     /// Makes all that was accepted durable.
@@ -61,10 +64,11 @@ impl Writer {
         for output in &mut self.outputs {
             output.start_write_back(&self.disk);
         }
+        self.sync_outputs()?;
         let mut state = Vec::new();
         for index in 0..self.outputs.len() {
             if self.outputs[index].changed {
-                self.make_durable(index)?;
+                self.check_place(index)?;
             }
             let output = &self.outputs[index];
             if output.finished {
@@ -78,13 +82,41 @@ impl Writer {
         Ok(state)
     }
 
-    /// Syncs output `index`, and sees that its path leads to it and nobody else wrote to it.
-    fn make_durable(&mut self, index: usize) -> Result<()> {
+    /// Syncs what the outputs got, several at once: a disk takes together what waits for it.
+    fn sync_outputs(&mut self) -> Result<()> {
+        let disk = &self.disk;
+        let changed = |output: &&mut Output| output.changed && output.entry.file.is_some();
+        let mut outputs: Vec<&mut Output> = self.outputs.iter_mut().filter(changed).collect();
+        for together in outputs.chunks_mut(SYNCS_AT_ONCE) {
+            let Some((first, others)) = together.split_first_mut() else {
+                continue;
+            };
+            std::thread::scope(|scope| {
+                let sync = |output: &mut Output| output.sync(disk);
+                let others: Vec<_> = others
+                    .iter_mut()
+                    .map(|output| scope.spawn(move || sync(output)))
+                    .collect();
+                let mut result = sync(first);
+                for other in others {
+                    let other = other.join().unwrap_or_else(|_| {
+                        Err(Error::fatal("sync", "an output").because("its thread has panicked"))
+                    });
+                    result = result.and(other);
+                }
+                result
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sees that the path of output `index`, which is synced, leads to it, and that nobody else
+    /// wrote to it.
+    fn check_place(&mut self, index: usize) -> Result<()> {
         let output = &mut self.outputs[index];
         let Some(known) = output.entry.file else {
             return Ok(());
         };
-        output.sync(&self.disk)?;
         let Some(found) = self.disk.find(&output.path)? else {
             return Err(gone(&self.connector, &output.path));
         };

@@ -172,8 +172,11 @@ impl Writer {
 
     pub(super) fn write(&mut self, mut batch: SinkBatch) -> Result<()> {
         if let Some(ahead) = find(&mut self.ahead, &batch) {
+            // Until all of it is passed nothing is reported: a flush would forget it.
+            if batch.next_offset < ahead.offset {
+                return Ok(());
+            }
             batch.from_offset = batch.from_offset.max(ahead.offset);
-            batch.next_offset = batch.next_offset.max(ahead.offset);
         }
         self.names.set_now(towpath_sdk::now_ms());
         let mut current = None;

@@ -196,7 +196,7 @@ choice! {
         Value = "value",
         /// The key.
         Key = "key",
-        /// The headers, as a map.
+        /// The headers, as a list of `{key, value}`.
         Headers = "headers",
         /// The record's time.
         Timestamp = "timestamp",

@@ -87,6 +87,26 @@ fn rows_are_changed_dropped_split_and_refused() {
 }
 
 #[test]
+fn rows_of_a_split_stand_where_their_row_was() {
+    let mut working = loaded(&["a", "b"], Format::Text);
+    let twice = |working: &mut WorkingBatch, rows: &[usize]| {
+        let split = |batch: &mut WorkingBatch, row: usize| {
+            let cell = batch.cell(row, Side::Value);
+            match rows.contains(&row) {
+                true => batch.split(row, [cell, Cell::Null]),
+                false => Ok(()),
+            }
+        };
+        working.each(split).expect("nothing fails");
+    };
+    twice(&mut working, &[0]);
+    assert_eq!(emitted(&mut working, Format::Text), ["a", "-", "b"]);
+    // The first of the three rows that are left.
+    twice(&mut working, &[1]);
+    assert_eq!(emitted(&mut working, Format::Text), ["a", "-", "-", "b"]);
+}
+
+#[test]
 fn a_refused_row_takes_its_siblings_along() {
     let mut working = loaded(&["1", "2", "3"], Format::Json);
     working

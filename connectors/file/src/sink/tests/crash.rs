@@ -267,10 +267,16 @@ fn what_was_committed_ahead_counts_until_a_reset() {
     assert_eq!(subject.committed.offset(0), 0, "only a flush moves it");
     assert_eq!(subject.committed.scan(b"").len(), 4);
 
-    subject.deliver(&["a", "b"]).unwrap();
+    let mut writer = subject.open(1, &Fault::default()).unwrap();
+    writer.write(subject.batch(0, 0, &values[..2])).unwrap();
+    subject.flush(&mut writer).unwrap();
+    assert_eq!(subject.committed.offset(0), 0, "not all of it has passed");
+    writer.write(subject.batch(0, 2, &values[2..])).unwrap();
+    subject.flush(&mut writer).unwrap();
     assert_eq!(text(), "a\nb\nc\n");
     assert_eq!(subject.committed.offset(0), 3);
     assert_eq!(subject.committed.scan(b"").len(), 3);
+    drop(writer);
 
     let mut writer = subject.open(1, &Fault::default()).unwrap();
     writer.write(subject.batch(0, 3, &values)).unwrap();
