@@ -168,7 +168,8 @@ impl SourceTask<'_> {
             .iter()
             .map(|batch| batch.batch.as_bytes().len() as u64)
             .sum();
-        share.hold(bytes);
+        let refused_bytes: usize = refused.iter().map(Refused::bytes).sum();
+        share.hold(bytes + refused_bytes as u64);
         if let Some(dead_letters) = &mut self.dead_letters {
             batches.extend(dead_letters.batch(&refused, now_ms)?);
         }

@@ -155,6 +155,7 @@ impl Source for Stdin {
                 position: 0,
                 timestamp_ms: 0,
                 refused: Vec::new(),
+                refused_bytes: 0,
                 builder: BatchBuilder::with_capacity(BATCH_BYTES),
             };
             let input = (self.open_input)();
@@ -224,6 +225,7 @@ struct Framer {
     position: u64,
     timestamp_ms: i64,
     refused: Vec<Refused>,
+    refused_bytes: usize,
     builder: BatchBuilder,
 }
 
@@ -297,7 +299,7 @@ impl Framer {
         while let Err(error) = self.try_record(payload) {
             self.fail(error)?;
         }
-        if self.refused.len() >= REFUSED_MAX {
+        if self.refused.len() >= REFUSED_MAX || self.refused_bytes >= BATCH_BYTES {
             self.send()?;
         }
         self.position += payload.len() as u64;
@@ -325,6 +327,7 @@ impl Framer {
                     error,
                     record: Original::undecoded(payload, self.timestamp_ms),
                 };
+                self.refused_bytes += bad.bytes();
                 self.on_error.refuse(&mut self.refused, bad)
             }
             taken => taken,
@@ -345,6 +348,7 @@ impl Framer {
             keyed: false,
         });
         let refused = std::mem::take(&mut self.refused);
+        self.refused_bytes = 0;
         if part.is_none() && refused.is_empty() {
             return Ok(());
         }

@@ -27,6 +27,20 @@ pub struct Refused {
     pub record: Original,
 }
 
+impl Refused {
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        let Original {
+            key,
+            value,
+            headers,
+            ..
+        } = &self.record;
+        size_of::<Self>() + 256 + length(key) + length(value) + headers.len()
+    }
+}
+
 /// What was being done with a record when it was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {

@@ -55,13 +55,15 @@ pub struct Records<'a> {
     pub path: &'a Path,
     pub host: &'a str,
     pub timestamp_ms: i64,
-    /// No record is begun when the batch has this size.
+    /// No record is begun when the batch and what was refused have this size.
     pub full_bytes: usize,
+    pub refused_bytes: usize,
 }
 
 impl Records<'_> {
     pub fn is_full(&self) -> bool {
-        self.builder.size_bytes() >= self.full_bytes || self.refused.len() >= REFUSED_MAX
+        self.builder.size_bytes() + self.refused_bytes >= self.full_bytes
+            || self.refused.len() >= REFUSED_MAX
     }
 
     /// Adds the record that begins at `position` of the file.
@@ -128,7 +130,9 @@ impl Records<'_> {
                 self.add(&payload[..kept], position)
             }
             Oversize::Skip => {
-                self.refused.push(self.refusal(error(), shown, position));
+                let refusal = self.refusal(error(), shown, position);
+                self.refused_bytes += refusal.bytes();
+                self.refused.push(refusal);
                 Ok(())
             }
             Oversize::Truncate | Oversize::Fail => self.refuse(error(), shown, position),
@@ -141,6 +145,7 @@ impl Records<'_> {
             return Err(error);
         }
         let refusal = self.refusal(error, payload, position);
+        self.refused_bytes += refusal.bytes();
         self.on_error.refuse(self.refused, refusal)
     }
 

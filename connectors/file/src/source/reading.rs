@@ -6,7 +6,7 @@
 use std::io;
 
 use towpath_record::BatchBuilder;
-use towpath_sdk::{Part, REFUSED_MAX, Result, SourceBatch};
+use towpath_sdk::{Part, REFUSED_MAX, Refused, Result, SourceBatch};
 
 use super::content::{Content, Stamp};
 use super::cursor::{CursorId, Handle};
@@ -136,7 +136,9 @@ impl Follower {
             Ok(turn) => {
                 let origin = cursor.origin.clone();
                 self.finish_turn(id, turn, stamp, now_ms);
-                let size_bytes = builder.size_bytes();
+                let refused = batch.refused[refused_before..].iter();
+                let refused_bytes: usize = refused.map(Refused::bytes).sum();
+                let size_bytes = builder.size_bytes() + refused_bytes;
                 batch.parts.extend(builder.finish().map(|batch| Part {
                     origin,
                     keyed: false,

@@ -116,6 +116,7 @@ impl Reader {
             host: &self.host,
             timestamp_ms: now_ms,
             full_bytes,
+            refused_bytes: 0,
         };
         let mut turn = Turn {
             position: cursor.saved.position,
@@ -167,6 +168,7 @@ impl Reader {
                 host: &self.host,
                 timestamp_ms: 0,
                 full_bytes: usize::MAX,
+                refused_bytes: 0,
             };
             let until = if last { End::Final } else { End::Open };
             let step = take(&data, 0, at, &mut line, until, &mut thrown_away);

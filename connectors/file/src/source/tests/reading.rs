@@ -316,6 +316,24 @@ fn bad_records_go_to_on_error() {
 }
 
 #[test]
+fn bad_records_are_bounded_by_their_bytes() {
+    let rig = Rig::new("*.log", &[]);
+    let bad = format!("\0poison {}\n", "x".repeat(100_000));
+    rig.write("a.log", &bad.repeat(50));
+    let mut context = rig.context();
+    context.on_error = OnError::Skip.into();
+    context.new_decoder = text_decoder();
+    let (mut follower, _) = super::Follower::open(rig.options(), &context, rig.now_ms()).unwrap();
+    let mut refused = Vec::new();
+    while refused.iter().sum::<usize>() < 50 {
+        let batch = follower.next_batch(rig.now_ms()).unwrap().unwrap();
+        refused.push(batch.refused.len());
+    }
+    assert!(refused.iter().all(|count| *count <= 12), "{refused:?}");
+    assert_eq!(refused.iter().sum::<usize>(), 50);
+}
+
+#[test]
 fn a_state_that_makes_no_sense_is_an_error() {
     let mut rig = Rig::new("*", &[]);
     rig.write("a.log", "one\n");
