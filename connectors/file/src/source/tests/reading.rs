@@ -319,7 +319,7 @@ fn bad_records_go_to_on_error() {
 fn bad_records_are_bounded_by_their_bytes() {
     let rig = Rig::new("*.log", &[]);
     let bad = format!("\0poison {}\n", "x".repeat(100_000));
-    rig.write("a.log", &bad.repeat(50));
+    rig.write("a.log", bad.repeat(50));
     let mut context = rig.context();
     context.on_error = OnError::Skip.into();
     context.new_decoder = text_decoder();
