@@ -70,12 +70,15 @@ fn list(topics: &[Topic]) -> String {
 
 fn describe(topic: &Topic) -> String {
     let mut out = format!(
-        "{}: {}, {}, {}, retention {}, id {}\n",
+        "{}: {}, {}, {}, {}, id {}\n",
         topic.name,
         topic.format,
         counted(topic.records, "record"),
         size(topic.bytes as f64),
-        retention(topic),
+        match topic.cleanup.as_str() {
+            "compact" => retention(topic),
+            _ => format!("retention {}", retention(topic)),
+        },
         topic.id
     );
     let mut table = Table::new(&[
@@ -115,7 +118,11 @@ fn describe(topic: &Topic) -> String {
     out
 }
 
+/// How long records are kept.
 fn retention(topic: &Topic) -> String {
+    if topic.cleanup == "compact" {
+        return "compacted".to_owned();
+    }
     let parts = [
         topic.retention_time_ms.map(span),
         topic

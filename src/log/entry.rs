@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::encoding::{DecodeError, Put, Take};
 use crate::registration::{ConnectorKind, Registration};
-use crate::topic::{PartitionKey, Retention, TopicConfig};
+use crate::topic::{Cleanup, PartitionKey, Retention, TopicConfig};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,14 +148,14 @@ impl Entry {
                 name,
                 config,
             } => {
-                out.put_u8(3);
+                out.put_u8(if is_compacted(config) { 31 } else { 3 });
                 out.put_u32(*topic);
                 out.put_uuid(*id);
                 out.put_bytes(name.as_bytes());
                 put_config(out, config);
             }
             Self::TopicChanged { topic, config } => {
-                out.put_u8(4);
+                out.put_u8(if is_compacted(config) { 32 } else { 4 });
                 out.put_u32(*topic);
                 put_config(out, config);
             }
@@ -266,15 +266,15 @@ impl Entry {
                 os: take.u8()? != 0,
             },
             2 => Self::Stopped,
-            3 => Self::TopicCreated {
+            kind @ (3 | 31) => Self::TopicCreated {
                 topic: take.u32()?,
                 id: take.uuid()?,
                 name: take.string()?,
-                config: take_config(take)?,
+                config: take_config(take, kind == 31)?,
             },
-            4 => Self::TopicChanged {
+            kind @ (4 | 32) => Self::TopicChanged {
                 topic: take.u32()?,
-                config: take_config(take)?,
+                config: take_config(take, kind == 32)?,
             },
             5 => Self::TopicDeleted { topic: take.u32()? },
             6 => Self::SegmentCreated {
@@ -384,6 +384,12 @@ fn take_key(take: &mut Take) -> Result<PartitionKey, DecodeError> {
     })
 }
 
+/// The kinds of entries with such a config are others: programs from before compaction must stop
+/// at them.
+fn is_compacted(config: &TopicConfig) -> bool {
+    config.cleanup == Cleanup::Compact
+}
+
 fn put_config(out: &mut Vec<u8>, config: &TopicConfig) {
     out.put_u32(config.partitions);
     out.put_bytes(config.format.as_bytes());
@@ -391,10 +397,15 @@ fn put_config(out: &mut Vec<u8>, config: &TopicConfig) {
     out.put_option_u64(config.retention.bytes);
 }
 
-fn take_config(take: &mut Take) -> Result<TopicConfig, DecodeError> {
+fn take_config(take: &mut Take, is_compacted: bool) -> Result<TopicConfig, DecodeError> {
     Ok(TopicConfig {
         partitions: take.u32()?,
         format: take.string()?,
+        cleanup: if is_compacted {
+            Cleanup::Compact
+        } else {
+            Cleanup::Delete
+        },
         retention: Retention {
             time_ms: take.option_u64()?,
             bytes: take.option_u64()?,

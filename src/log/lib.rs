@@ -40,6 +40,7 @@ mod shared;
 mod state;
 mod storage;
 mod sweep;
+mod table;
 mod tail;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -65,7 +66,10 @@ pub use set::{
     TopicBatch,
 };
 pub use storage::{Clock, DirEntry, File, Lock, Storage};
-pub use topic::{LogId, PARTITIONS_MAX, PartitionInfo, Retention, TopicConfig, TopicId, TopicInfo};
+pub use table::TableReader;
+pub use topic::{
+    Cleanup, LogId, PARTITIONS_MAX, PartitionInfo, Retention, TopicConfig, TopicId, TopicInfo,
+};
 pub use verify::{DumpItem, VerifyReport, dump, verify};
 pub use watch::Watch;
 pub use writer::Writer;

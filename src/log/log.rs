@@ -19,6 +19,7 @@ use crate::segment::Layout;
 use crate::set::Done;
 use crate::shared::Shared;
 use crate::storage::{Clock, Lock, Storage};
+use crate::table::TableReader;
 use crate::topic::{LogId, PartitionKey, TopicConfig, TopicInfo};
 use crate::watch::Watch;
 use crate::writer::Writer;
@@ -140,8 +141,8 @@ impl Log {
         self.shared().failure()
     }
 
-    /// Makes a topic. One that is there already is fine if it is equal; more partitions and
-    /// another retention are applied to it; any other difference is an error.
+    /// Makes a topic. One that is there already is fine if it is equal; more partitions, another
+    /// cleanup and another retention are applied to it; any other difference is an error.
     pub fn create_topic(&self, name: &str, config: &TopicConfig) -> Result<TopicInfo, LogError> {
         topics::create(self, name, config)
     }
@@ -283,6 +284,11 @@ impl Log {
             start,
             to,
         ))
+    }
+
+    /// Reads a topic as a table, from its start on; see [`TableReader`].
+    pub fn table(&self, topic: &str) -> Result<TableReader, LogError> {
+        TableReader::new(self.clone(), topic)
     }
 
     /// The first committed offset whose record has `timestamp_ms` (since 1970) or a later one; the

@@ -10,7 +10,7 @@ use crate::registration::ConnectorKind;
 use crate::round::Request;
 use crate::shared::Shared;
 use crate::state::{Partition, Segment, State};
-use crate::topic::{PartitionKey, Retention};
+use crate::topic::{Cleanup, PartitionKey, Retention};
 
 /// The wall clock may run this much faster or slower than the other between two runs; more means
 /// that it was set.
@@ -32,6 +32,7 @@ pub(crate) fn run(log: &Log) -> Result<Vec<String>, LogError> {
         let published = shared.published();
         let partitions = published.state.partitions();
         let due = partitions
+            .filter(|(_, topic, _)| topic.config.cleanup == Cleanup::Delete)
             .filter(|(key, _, _)| !shared.damage.contains_key(key))
             .filter_map(|(key, topic, partition)| {
                 let pinned = pinned(&published.state, key, &topic.name, partition);

@@ -41,6 +41,17 @@ pub struct Retention {
     pub bytes: Option<u64>,
 }
 
+/// What becomes of old records, in Kafka's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cleanup {
+    /// They go as [`Retention`] says.
+    #[default]
+    Delete,
+    /// The newest record of each key stays, however old it is: retention drops nothing. Records
+    /// without a key stay too; whoever appends for others refuses them.
+    Compact,
+}
+
 /// What a topic is told to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicConfig {
@@ -48,6 +59,8 @@ pub struct TopicConfig {
     pub partitions: u32,
     /// A word for those who read the records; opaque here, cannot change.
     pub format: String,
+    /// What becomes of old records; may change.
+    pub cleanup: Cleanup,
     /// What may be dropped from the front.
     pub retention: Retention,
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::entry::Entry;
 use crate::registration::ConnectorKind;
 use crate::state::State;
-use crate::topic::{PartitionKey, TopicConfig};
+use crate::topic::{Cleanup, PartitionKey, TopicConfig};
 
 /// `entry` in words; `state` knows the topics' names.
 pub(crate) fn line(entry: &Entry, state: &State) -> String {
@@ -110,10 +110,12 @@ fn settings(config: &TopicConfig) -> String {
         None => "any".to_owned(),
     };
     let plural = if config.partitions == 1 { "" } else { "s" };
+    let (partitions, format) = (config.partitions, &config.format);
+    if config.cleanup == Cleanup::Compact {
+        return format!("{partitions} partition{plural}, format {format}, compacted");
+    }
     format!(
-        "{} partition{plural}, format {}, kept {}, {} a partition",
-        config.partitions,
-        config.format,
+        "{partitions} partition{plural}, format {format}, kept {}, {} a partition",
         limit(config.retention.time_ms, "ms"),
         limit(config.retention.bytes, "bytes")
     )

@@ -11,7 +11,7 @@ use towpath_sdk::printable;
 
 use crate::document::Draft;
 use crate::load::Surroundings;
-use crate::options::{Partitions, TopicSelector};
+use crate::options::{Cleanup, Partitions, TopicSelector};
 use crate::pipeline::{Sink, Source, Topic};
 use crate::transform::output;
 
@@ -363,6 +363,7 @@ fn undeclared(name: &str) -> Topic {
         name,
         partitions: None,
         format: None,
+        cleanup: Cleanup::Delete,
         retention: None,
         span: Span::NONE,
     }

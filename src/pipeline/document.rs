@@ -8,7 +8,7 @@ use towpath_sdk::{Registry, Template, printable};
 use crate::connector::Reader;
 use crate::diagnostic::Sources;
 use crate::name;
-use crate::options::{PipelineOptions, TopicOptions, TopicSelector, without};
+use crate::options::{Cleanup, PipelineOptions, TopicOptions, TopicSelector, without};
 use crate::pipeline::{Pipeline, Topic};
 
 /// What a pipeline may say one day.
@@ -151,10 +151,17 @@ fn topic(key: &Key, node: &Node, problems: &mut Problems) -> Option<Topic> {
         problems,
     );
     let options = TopicOptions::parse(node, problems)?;
+    if options.cleanup == Cleanup::Compact && options.retention.is_some() {
+        let message =
+            "a topic with `cleanup: compact` keeps the newest record of each key for ever";
+        let problem = Problem::new(node.span_of("retention"), message);
+        problems.push(problem.help("take `retention` out, or `cleanup`"));
+    }
     legal.then(|| Topic {
         name: key.name.clone(),
         partitions: options.partitions,
         format: options.format,
+        cleanup: options.cleanup,
         retention: options.retention,
         span: key.span,
     })

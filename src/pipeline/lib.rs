@@ -42,7 +42,7 @@ pub use load::{ExistingTopic, Loaded, Surroundings, load, load_with_cases};
 pub use manual::{ManualTable, NameInTemplates, manual_tables, template_names};
 pub use on_error::BadRecords;
 pub use options::{
-    PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options, source_options,
+    Cleanup, PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options, source_options,
 };
 pub use picture::picture;
 pub use pipeline::{Connector, Pipeline, Sink, Source, Topic};

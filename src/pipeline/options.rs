@@ -35,6 +35,8 @@ options! {
         pub partitions: Option<Partitions>,
         /// What its values are; default: what its sources write, else `text`.
         pub format: Option<Format>,
+        /// What becomes of old records.
+        pub cleanup: Cleanup = "delete",
         /// How long records are kept; default: `topic_defaults` of the worker, else 7 days.
         pub retention: Option<Retention>,
     }
@@ -106,6 +108,17 @@ pub fn source_options() -> OptionsSpec {
 /// What every sink has besides its own options.
 pub fn sink_options() -> OptionsSpec {
     CommonOptions::spec().with(SinkOptions::spec())
+}
+
+choice! {
+    /// What becomes of old records.
+    pub enum Cleanup {
+        /// They go as `retention` says.
+        Delete = "delete",
+        /// The newest record of each key is kept for ever; each record must have a key, and one
+        /// with a null value deletes its key.
+        Compact = "compact",
+    }
 }
 
 choice! {

@@ -10,7 +10,7 @@ use towpath_sdk::{SinkConfig, SourceConfig, Template};
 use crate::case::Case;
 use crate::fields::FieldUse;
 use crate::on_error::BadRecords;
-use crate::options::{PartitionBy, Partitions, Retention, Retry, TopicSelector};
+use crate::options::{Cleanup, PartitionBy, Partitions, Retention, Retry, TopicSelector};
 use crate::transform::{self, ConfiguredTransform};
 
 /// One pipeline file, checked. `Debug` shows names only.
@@ -45,6 +45,8 @@ pub struct Topic {
     pub partitions: Option<Partitions>,
     /// `None` only in what a file declares, when it does not say.
     pub format: Option<Format>,
+    /// What becomes of old records.
+    pub cleanup: Cleanup,
     /// `None`: the worker's default.
     pub retention: Option<Retention>,
     /// Where it is declared; [`Span::NONE`] when it is not, but something writes it.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use towpath_log::{Log, PARTITIONS_MAX, TopicBatch, TopicInfo};
+use towpath_log::{Cleanup, Log, PARTITIONS_MAX, TopicBatch, TopicInfo};
 use towpath_pipeline::PartitionBy;
 use towpath_record::{BatchBuilder, BatchError, Record};
 use towpath_sdk::{
@@ -43,6 +43,8 @@ pub(crate) struct Router {
 struct Topic {
     name: Arc<str>,
     builders: Vec<BatchBuilder>,
+    /// Each record must have a key.
+    compacted: bool,
     /// Under `round_robin`, where the last record went.
     turn: u32,
     /// Under `round_robin`, the records that each partition got.
@@ -52,6 +54,14 @@ struct Topic {
 impl Topic {
     fn partitions(&self) -> u32 {
         self.builders.len() as u32
+    }
+
+    /// Refuses a record that compaction could not tell from others.
+    fn check_key(&self, key: Option<&[u8]>) -> Result<()> {
+        if key.is_some() || !self.compacted {
+            return Ok(());
+        }
+        Err(keyless(&self.name))
     }
 
     /// The partition of the next record under `round_robin`.
@@ -145,7 +155,10 @@ impl Router {
         let decided = parts
             .iter()
             .all(|part| part.topic.is_none() && (part.key_stands || self.source.key.is_none()));
-        decided && parts.iter().all(fit) && (topic.partitions() == 1 || together())
+        decided
+            && !topic.compacted
+            && parts.iter().all(fit)
+            && (topic.partitions() == 1 || together())
     }
 
     /// Batches as they came, for the fixed topic.
@@ -176,6 +189,7 @@ impl Router {
                 && part.topic.is_none()
                 && key_stands
                 && self.fits(&record)
+                && self.topics[0].check_key(record.key).is_ok()
             {
                 let partition = self.partition_of(0, record.key, &part.origin);
                 let builder = &mut self.topics[0].builders[partition as usize];
@@ -244,6 +258,7 @@ impl Router {
             }
             None => record.key,
         };
+        self.topics[index].check_key(own_key)?;
         let partition = self.partition_of(index, own_key, scope.origin);
         let builder = &mut self.topics[index].builders[partition as usize];
         let pushed = match own_key == record.key {
@@ -324,6 +339,7 @@ impl Router {
         self.topics.push(Topic {
             name: name.into(),
             builders,
+            compacted: info.config.cleanup == Cleanup::Compact,
             turn: 0,
             dealt: vec![0; partitions],
         });
@@ -353,6 +369,15 @@ impl Router {
             .create_topic(name, &self.source.topic_config)
             .map_err(|error| log_error(&format!("create topic {name}"), error))
     }
+}
+
+/// Why a record without a key does not go into the compacted `topic`.
+pub(crate) fn keyless(topic: &str) -> Error {
+    Error::record("write to topic", topic)
+        .because(
+            "it is compacted, which keeps the newest record of each key, and the record has no key",
+        )
+        .remedy("give the source a `key`, or declare the topic without `cleanup: compact`")
 }
 
 fn malformed(origin: &Origin, error: BatchError) -> Error {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use towpath_log::{Log, Registration, Retention, TopicConfig};
 use towpath_pipeline::{
-    Connector, Loaded, PartitionBy, Pipeline, Sink, Source, Topic, TopicSelector, WorkerConfig,
+    Cleanup, Connector, Loaded, PartitionBy, Pipeline, Sink, Source, Topic, TopicSelector,
+    WorkerConfig,
 };
 use towpath_sdk::config::{Format, Limit, Start};
 use towpath_sdk::{SinkConfig, SourceConfig, Template, Tolerance};
@@ -214,6 +215,10 @@ pub(crate) fn topic_config(
     TopicConfig {
         partitions: partitions.get(),
         format: format.as_str().to_owned(),
+        cleanup: match declared.map(|topic| topic.cleanup) {
+            Some(Cleanup::Compact) => towpath_log::Cleanup::Compact,
+            Some(Cleanup::Delete) | None => towpath_log::Cleanup::Delete,
+        },
         retention: Retention {
             time_ms: match time {
                 None => Some(RETENTION_MS),

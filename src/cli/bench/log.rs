@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
 use towpath_log::{
-    AppendSet, Committed, Log, LogConfig, LogError, ReadTo, Retention, TopicBatch, TopicConfig,
-    Writer,
+    AppendSet, Cleanup, Committed, Log, LogConfig, LogError, ReadTo, Retention, TopicBatch,
+    TopicConfig, Writer,
 };
 use towpath_record::{Batch, BatchBuilder};
 
@@ -30,6 +30,7 @@ pub fn append_and_read(dir: &Path, input: &Input) -> Result<[Figure; 2], Failure
     let config = TopicConfig {
         partitions: 1,
         format: "text".to_owned(),
+        cleanup: Cleanup::Delete,
         retention: Retention::default(),
     };
     log.create_topic(TOPIC, &config).map_err(failed)?;

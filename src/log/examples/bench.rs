@@ -7,7 +7,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use towpath_log::{
-    AppendSet, Durability, Log, LogConfig, LogError, ReadTo, Retention, TopicBatch, TopicConfig,
+    AppendSet, Cleanup, Durability, Log, LogConfig, LogError, ReadTo, Retention, TopicBatch,
+    TopicConfig,
 };
 use towpath_record::{Batch, BatchBuilder};
 
@@ -50,6 +51,7 @@ fn run(dir: &std::path::Path, bytes: u64, partitions: u32, os: bool) -> Result<(
         &TopicConfig {
             partitions,
             format: "bytes".into(),
+            cleanup: Cleanup::Delete,
             retention,
         },
     )?;

@@ -10,6 +10,7 @@ mod owners;
 mod process;
 mod retention;
 mod space;
+mod table;
 
 use bytes::Bytes;
 use towpath_record::{Batch, BatchBuilder};
@@ -41,6 +42,7 @@ pub(crate) fn config(partitions: u32) -> TopicConfig {
     TopicConfig {
         partitions,
         format: "bytes".into(),
+        cleanup: crate::Cleanup::Delete,
         retention,
     }
 }

@@ -46,6 +46,14 @@ impl Together<'_> {
                     ));
             }
             let known = topics.get(topic);
+            if let Some(known) = known.filter(|known| known.cleanup == Cleanup::Compact) {
+                let message =
+                    format!("compaction of `{topic}` would drop dead letters with the same key");
+                let problem = Problem::new(span, message).related(known.span, "declared here");
+                problems.push(
+                    problem.help("name another topic, or declare it without `cleanup: compact`"),
+                );
+            }
             let held = self.surroundings.existing_topics.get(topic);
             let format = match known {
                 Some(known) => known.format,

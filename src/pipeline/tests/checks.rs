@@ -362,3 +362,15 @@ fn a_group_has_one_owner() {
         &["a.yaml:7:3: the group `towpath` is the worker's own"],
     );
 }
+
+#[test]
+fn a_compacted_topic_has_no_retention() {
+    let topic = |options: &str| format!("{RIGHT}\ntopics: {{ more: {{ {options} }} }}\n");
+    check(&[&topic("cleanup: compact")], &[]);
+    let loaded = load(&[&topic("cleanup: compact")]).unwrap();
+    assert_eq!(loaded.topics["more"].cleanup, crate::Cleanup::Compact);
+    assert_eq!(loaded.topics["lines"].cleanup, crate::Cleanup::Delete);
+    let problems = load(&[&topic("cleanup: compact, retention: { time: 1d }")]).unwrap_err();
+    let why = "a topic with `cleanup: compact` keeps the newest record of each key for ever";
+    assert!(problems.contains(why), "{problems}");
+}

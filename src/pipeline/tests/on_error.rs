@@ -122,6 +122,12 @@ fn dead_letters_can_be_any_bytes() {
             "a.yaml:6:15: dead letters are any bytes, but the values of `a.in.dead-letters` are json",
         ],
     );
+    check(
+        &[&declared("cleanup: compact")],
+        &[
+            "a.yaml:6:15: compaction of `a.in.dead-letters` would drop dead letters with the same key",
+        ],
+    );
     let loaded = load(&[&declared("partitions: 2")]).unwrap();
     let format = loaded.topics["a.in.dead-letters"].format;
     assert_eq!(format.map(|format| format.as_str()), Some("bytes"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde::{Deserialize, Serialize};
-use towpath_log::{AppendSet, TopicBatch, TopicInfo};
+use towpath_log::{AppendSet, Cleanup, TopicBatch, TopicInfo};
 use towpath_record::{BatchBuilder, Header};
 use towpath_sdk::{Error, Result};
 
@@ -158,6 +158,14 @@ impl Control {
                 value: value.as_deref(),
             })
             .collect();
+        if key.is_none() && info.config.cleanup == Cleanup::Compact {
+            return Err(Error::configuration("take", "a record without a key")
+                .because(format!(
+                    "topic {} is compacted, which keeps the newest record of each key",
+                    info.name
+                ))
+                .remedy("give it a key"));
+        }
         let partition = match (record.partition, &key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partition::of_key(key, builders.len() as u32),

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use towpath_log::{
-    ConnectorKind, GroupOffset, LogConfig, Registration, Retention, TopicBatch, TopicConfig,
+    Cleanup, ConnectorKind, GroupOffset, LogConfig, Registration, Retention, TopicBatch,
+    TopicConfig,
 };
 use towpath_record::BatchBuilder;
 
@@ -27,6 +28,7 @@ fn bench(partitions: u32, format: &str) -> Bench {
     let config = TopicConfig {
         partitions,
         format: format.to_owned(),
+        cleanup: Cleanup::Delete,
         retention: Retention::default(),
     };
     log.create_topic(TOPIC, &config).expect("creates");

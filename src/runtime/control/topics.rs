@@ -1,7 +1,7 @@
 //! What the log's topics are and hold.
 
 use serde::{Deserialize, Serialize};
-use towpath_log::TopicInfo;
+use towpath_log::{Cleanup, TopicInfo};
 use towpath_sdk::config::nearest;
 use towpath_sdk::{Error, Result};
 
@@ -16,6 +16,8 @@ pub struct Topic {
     pub id: String,
     /// What its values are: `text`, `json` or `bytes`.
     pub format: String,
+    /// What becomes of old records: `delete` or `compact`.
+    pub cleanup: String,
     /// Records older than this may go.
     pub retention_time_ms: Option<u64>,
     /// Bytes a partition may hold.
@@ -110,6 +112,11 @@ impl Control {
             name: info.name.clone(),
             id: info.id.to_string(),
             format: info.config.format.clone(),
+            cleanup: match info.config.cleanup {
+                Cleanup::Delete => "delete",
+                Cleanup::Compact => "compact",
+            }
+            .to_owned(),
             retention_time_ms: info.config.retention.time_ms,
             retention_bytes: info.config.retention.bytes,
             records: partitions

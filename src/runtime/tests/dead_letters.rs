@@ -193,3 +193,28 @@ sinks:
     // 20 of 1000 are borne; the 21st is number 146, in the second batch of 100.
     scene.world.assert_delivered_if(100, is_good);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_topic_takes_no_record_without_a_key() {
+    for (key, taken) in [("", 0), (", key: some", 100)] {
+        let scene = Scene::new();
+        let yaml = format!(
+            "
+topics: {{ t: {{ cleanup: compact }} }}
+sources:
+  in: {{ type: numbers, topic: t, count: 100, on_error: dead_letter{key} }}
+sinks:
+  out: {{ type: memory, topics: t }}
+"
+        );
+        assert_eq!(scene.drain(&yaml).await, Vec::<String>::new());
+        scene.world.assert_delivered(taken);
+        if taken == 0 {
+            let letters = scene.letters("p.in.dead-letters");
+            let (value, headers) = &letters[0];
+            let mut texts = headers.iter().map(|(_, text)| text);
+            assert_eq!((letters.len(), &**value), (100, "0"));
+            assert!(texts.any(|text| text.contains("compacted")), "{headers:?}");
+        }
+    }
+}
