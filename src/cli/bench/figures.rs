@@ -12,7 +12,8 @@ use super::{Figure, cannot, disk};
 /// The median of `rounds` after one round to warm up, for the plain copy and each scenario.
 ///
 /// Every round runs all of them one after the other, so that whatever else the machine and its disk
-/// do meanwhile is shared by all.
+/// do meanwhile is shared by all. Each begins with nothing left to write from the one before it, and
+/// each round with another one, so that none always has the same predecessor.
 pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure> {
     let folders = [dir.join("one-file"), dir.join("eight-files")];
     let one = Input::write(&folders[0], 1, bytes)?;
@@ -24,21 +25,24 @@ pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure
     ];
     let mut runs = vec![Vec::new(); 1 + scenarios.len()];
     for round in 0..=rounds {
-        let mut figures = vec![disk::copies(dir, &one, 2)?];
-        for (scenario, input) in scenarios {
-            figures.push(drain(dir, input, scenario)?);
-        }
         let warm_up = if round == 0 { " (warm-up)" } else { "" };
-        for figure in &figures {
-            let Figure { what, seconds, .. } = figure;
+        for turn in 0..runs.len() {
+            let which = (round + turn) % runs.len();
+            rustix::fs::sync();
+            let figure = match which.checked_sub(1) {
+                None => disk::copies(dir, &one, 2)?,
+                Some(scenario) => {
+                    let (scenario, input) = scenarios[scenario];
+                    drain(dir, input, scenario)?
+                }
+            };
+            let Figure { what, seconds, .. } = &figure;
             note(&format!(
                 "round {round} of {rounds}{warm_up}: {what}: {seconds:.3} s"
             ));
-        }
-        if round > 0 {
-            runs.iter_mut()
-                .zip(figures)
-                .for_each(|(run, figure)| run.push(figure));
+            if round > 0 {
+                runs[which].push(figure);
+            }
         }
     }
     for folder in &folders {

@@ -61,9 +61,7 @@ impl Writer {
     /// Makes durable what the files got, and gives the state that says so.
     fn settle(&mut self) -> Result<Vec<StateChange>> {
         self.drain(1)?;
-        for output in &mut self.outputs {
-            output.start_write_back(&self.disk);
-        }
+        self.start_write_back();
         self.sync_outputs()?;
         let mut state = Vec::new();
         for index in 0..self.outputs.len() {

@@ -9,8 +9,6 @@ use towpath_sdk::{Compressor, Result};
 use super::disk::Disk;
 use super::entry::{Entry, Known};
 
-/// Write-back is started each time so many bytes are new.
-const WRITE_BACK_BYTES: u64 = 8 << 20;
 /// A buffer that has grown beyond this for one large record is given back.
 const BUFFER_KEPT_BYTES: usize = 2 << 20;
 
@@ -104,9 +102,6 @@ impl Output {
         self.unfinished_line = false;
         file.head.extend(file.length, bytes);
         file.length += bytes.len() as u64;
-        if file.length - self.write_back >= WRITE_BACK_BYTES {
-            self.start_write_back(disk);
-        }
         self.buffer.clear();
         if self.buffer.capacity() > BUFFER_KEPT_BYTES {
             self.buffer = Vec::new();

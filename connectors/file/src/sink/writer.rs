@@ -22,6 +22,9 @@ use super::output::Output;
 /// A file's buffer is written when it has so much; all are, when together they have four times it.
 const BUFFER_BYTES: usize = 1 << 20;
 const BUFFERS_BYTES: usize = 4 * BUFFER_BYTES;
+/// Write-back of all files is started each time they have got so much together, so that a flush
+/// waits for no more than that, however many there are.
+const WRITE_BACK_BYTES: u64 = 8 << 20;
 
 pub(super) struct Writer {
     /// `pipeline.connector`, for messages.
@@ -49,6 +52,8 @@ pub(super) struct Writer {
     pub(super) opened: VecDeque<usize>,
     /// Bytes in all buffers.
     buffered: usize,
+    /// Bytes in the files since write-back was last started.
+    written_bytes: u64,
     /// Bytes of state that the next set changes.
     pub(super) changing: usize,
     /// A path being rendered.
@@ -100,6 +105,7 @@ impl Writer {
             by_stream: HashMap::new(),
             opened: VecDeque::new(),
             buffered: 0,
+            written_bytes: 0,
             changing: 0,
             path: Vec::new(),
             ahead: Vec::new(),
@@ -303,10 +309,24 @@ impl Writer {
                 .compressor
                 .as_deref_mut()
                 .map(|compressor| compressor as _);
-            self.outputs[index].drain(&self.disk, compressor, &mut self.packed)?;
+            let output = &mut self.outputs[index];
+            let length = output.length();
+            output.drain(&self.disk, compressor, &mut self.packed)?;
+            self.written_bytes += output.length() - length;
             self.buffered -= waiting;
         }
+        if self.written_bytes >= WRITE_BACK_BYTES {
+            self.start_write_back();
+        }
         Ok(())
+    }
+
+    /// Has the kernel begin to write what `sync` will wait for.
+    pub(super) fn start_write_back(&mut self) {
+        for output in &mut self.outputs {
+            output.start_write_back(&self.disk);
+        }
+        self.written_bytes = 0;
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
