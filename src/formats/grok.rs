@@ -25,10 +25,13 @@ const EXPANDED_BYTES_MAX: usize = 256 << 10;
 const GROUP: &str = "__field_";
 
 /// The patterns with their examples; `core.txt` says how they are written.
-pub(crate) const FILES: [&str; 3] = [
+pub(crate) const FILES: [&str; 6] = [
     include_str!("grok/core.txt"),
     include_str!("grok/web.txt"),
     include_str!("grok/services.txt"),
+    include_str!("grok/network.txt"),
+    include_str!("grok/monitoring.txt"),
+    include_str!("grok/bacula.txt"),
 ];
 
 static PATTERNS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {

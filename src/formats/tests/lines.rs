@@ -15,6 +15,7 @@ use flate2::write::GzEncoder;
 use towpath_sdk::config::{CsvOptions, TextType};
 
 use super::parsers::{Random, parse};
+use crate::parse::Fault;
 use crate::{Csv, Logfmt, Parser, Pattern, Syslog, UserAgent, grok};
 
 const LINES: usize = 1_000;
@@ -130,26 +131,84 @@ fn logfmt(random: &mut Random) -> String {
     )
 }
 
-fn syslog(random: &mut Random) -> String {
-    let priority = random.below(200);
+fn syslog_bsd(random: &mut Random) -> String {
     let tag = of(random, &["sshd[4123]:", "kernel:", "cron[17]:", "no tag"]);
-    let month = of(random, &["Jan", "Feb", "Oct", "Dec"]);
-    let day = 1 + random.below(29);
+    let month = of(random, &["Jan", "Feb", "Oct", "Dec", "Oct", "okt"]);
+    let day = 1 + random.below(30);
+    let priority = match random.below(3) {
+        0 => String::new(),
+        _ => format!("<{}>", random.below(200)),
+    };
+    format!(
+        "{priority}{month} {day:2} 22:14:15 web-1 {tag} message {}",
+        random.below(100)
+    )
+}
+
+fn syslog_ietf(random: &mut Random) -> String {
     let data = of(
         random,
-        &["-", "[a@1 k=\"v\"]", "[a k=\"\\\"q\\\"\"][b]", "[open"],
+        &["-", "[a@1 k=\"v\"]", "[a k=\"\\\"q\\\"\"][b]", "-", "[open"],
     );
-    match random.below(3) {
-        0 => format!(
-            "<{priority}>{month} {day:2} 22:14:15 web-1 {tag} message {}",
-            random.below(100)
-        ),
-        1 => format!(
-            "<{priority}>1 2026-10-{day:02}T22:14:15.{:03}Z web-1 app {} ID47 {data} a message",
-            random.below(1_000),
-            random.below(30_000)
-        ),
-        _ => format!("{month} {day:2} 22:14:15 web-1 {tag} message"),
+    let host = of(random, &["web-1", "web-1.example.com", "10.0.0.1", "-"]);
+    let zone = of(random, &["Z", "+02:00", "-07:00"]);
+    format!(
+        "<{}>1 2026-10-{:02}T22:14:15.{:03}{zone} {host} app {} ID47 {data} {}",
+        random.below(200),
+        1 + random.below(31),
+        random.below(1_000),
+        random.below(30_000),
+        of(random, &["a message", "é", ""])
+    )
+}
+
+fn json(random: &mut Random) -> String {
+    let number = of(
+        random,
+        &[
+            "0",
+            "-1.50",
+            "6.02e23",
+            "123456789012345678901234567890",
+            "01",
+        ],
+    );
+    let text = of(
+        random,
+        &[
+            "plain",
+            "say \\\"so\\\"",
+            "\\u00e9\\ud83d\\ude00",
+            "é",
+            "\\ud83d",
+        ],
+    );
+    let nested = of(
+        random,
+        &["[]", "{\"a\": [1, {\"b\": null}]}", "[1,]", "true"],
+    );
+    let line = format!(
+        "{{\"id\": {},\"text\":\"{text}\",\"number\":{number}, \"nested\":{nested}}}",
+        random.below(1_000_000)
+    );
+    match random.below(40) {
+        0 => line.chars().take(30).collect(),
+        _ => line,
+    }
+}
+
+/// JSON is checked, and stays as it is.
+struct Json;
+
+impl Parser for Json {
+    fn name(&self) -> &'static str {
+        "as JSON"
+    }
+
+    fn parse(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        towpath_sdk::json::validate(text)?;
+        out.extend_from_slice(text);
+        Ok(())
     }
 }
 
@@ -180,8 +239,11 @@ fn kinds() -> Vec<Kind> {
         columns,
         ..CsvOptions::default()
     };
-    let mut messages = Syslog::new(false);
-    messages.set_reference_ms(1_795_000_000_000);
+    let syslog = || {
+        let mut messages = Syslog::new(false);
+        messages.set_reference_ms(1_795_000_000_000);
+        Box::new(messages)
+    };
     let combined = grok("^%{COMBINEDAPACHELOG}$", &HashMap::new()).unwrap();
     vec![
         (
@@ -193,7 +255,9 @@ fn kinds() -> Vec<Kind> {
         ("grok", Box::new(combined), "access", access),
         ("csv", Box::new(Csv::new(options).unwrap()), "csv", csv),
         ("logfmt", Box::new(Logfmt::new(false)), "logfmt", logfmt),
-        ("syslog", Box::new(messages), "syslog", syslog),
+        ("syslog_3164", syslog(), "syslog_3164", syslog_bsd),
+        ("syslog_5424", syslog(), "syslog_5424", syslog_ietf),
+        ("json", Box::new(Json), "json", json),
         ("user_agent", Box::new(UserAgent), "user_agent", agent),
     ]
 }
