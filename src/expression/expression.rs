@@ -80,6 +80,10 @@ impl Compiled {
 }
 
 impl Expression for Compiled {
+    fn needs_fields(&self) -> bool {
+        self.root.needs_fields()
+    }
+
     fn test(&self, batch: &mut WorkingBatch, row: usize) -> Result<bool> {
         self.run(batch, row, |run, compiled| run.boolean(&compiled.root))
     }

@@ -17,6 +17,34 @@ pub(crate) struct Operation {
     pub(crate) action: Action,
 }
 
+impl Operation {
+    /// Whether it asks for fields or items of the value.
+    pub(crate) fn needs_fields(&self) -> bool {
+        let any = |parts: &[Self]| parts.iter().any(Self::needs_fields);
+        match &self.action {
+            Action::Constant(_) | Action::Variable(_) | Action::Local(_) => false,
+            Action::Member(of, _) => of.is_value() || of.needs_fields(),
+            Action::Index(parts) => parts[0].is_value() || any(&parts[..]),
+            Action::Has(of) | Action::Not(of) | Action::Negate(of) | Action::Matches(of, _) => {
+                of.needs_fields()
+            }
+            Action::Default(parts) | Action::Binary(_, parts) | Action::Each(_, parts) => {
+                any(&parts[..])
+            }
+            Action::Choice(parts) => any(&parts[..]),
+            Action::And(parts)
+            | Action::Or(parts)
+            | Action::Call(_, parts)
+            | Action::List(parts) => any(parts),
+            Action::Map(entries) => entries.iter().any(|(_, part)| part.needs_fields()),
+        }
+    }
+
+    fn is_value(&self) -> bool {
+        matches!(self.action, Action::Variable(Variable::Value))
+    }
+}
+
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Action {

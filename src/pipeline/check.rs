@@ -13,7 +13,7 @@ use crate::document::Draft;
 use crate::load::Surroundings;
 use crate::options::{Cleanup, Partitions, TopicSelector};
 use crate::pipeline::{Sink, Source, Topic};
-use crate::transform::output;
+use crate::transform::{check_fields, output};
 
 /// What the worker keeps its own state under.
 const WORKER_OWNER: &str = "towpath";
@@ -237,6 +237,8 @@ impl Together<'_> {
     fn check_fields(&self, topics: &BTreeMap<String, Topic>, problems: &mut Problems) {
         for source in self.sources() {
             let (name, format) = (&source.connector.name, source.format());
+            let read = source.config.format().topic_format();
+            check_fields(&source.connector.transforms, name, read, problems);
             if format != Format::Json {
                 let fields = source.connector.fields.iter();
                 fields.for_each(|field| field.refuse(name, format, problems));
@@ -257,6 +259,13 @@ impl Together<'_> {
         for sink in self.sinks() {
             let reads = |name: &str| sink.topics.iter().any(|read| read.matches(name));
             let transforms = &sink.connector.transforms;
+            let read = known.iter().find_map(|(name, format)| {
+                let format = format.filter(|format| *format != Format::Json && reads(name))?;
+                Some((name, format))
+            });
+            if let Some((name, format)) = read {
+                check_fields(transforms, name, format, problems);
+            }
             let without = known.iter().find_map(|(name, format)| {
                 let format = format.map(|format| output(transforms, format));
                 let format = format.filter(|format| *format != Format::Json && reads(name))?;

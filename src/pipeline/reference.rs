@@ -37,7 +37,7 @@ impl Resolver<'_> {
             NodeValue::String(text) if text.contains("${") => {
                 let written = text.clone();
                 let resolved = self.text(&written, node, problems);
-                node.text_start = None;
+                node.text_lines.clear();
                 match resolved {
                     Some(resolved) => {
                         if resolved.references > 0 {

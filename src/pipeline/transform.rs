@@ -8,13 +8,18 @@ use towpath_sdk::config::{
 use towpath_sdk::{Expression, Registry, TransformConfig, printable};
 
 /// Transform types that later versions bring.
-const LATER_TYPES: &[&str] = &["dedupe", "vrl", "wasm"];
+const LATER_TYPES: &[&str] = &["dedupe", "wasm"];
+
+/// Transform types that a build may do without, each behind a feature of its name.
+const OPTIONAL_TYPES: &[&str] = &["vrl"];
 
 /// A transform, ready to run. `Debug` shows its place.
 #[derive(Clone)]
 pub struct ConfiguredTransform {
     /// `pipeline.connector.transforms[2] (parse_json at FILE:LINE)`, for messages.
     pub place: String,
+    /// The word of its type, to point at.
+    pub(crate) span: Span,
     /// The options of its type.
     pub config: Arc<dyn TransformConfig>,
     /// The records it is meant for; all when absent.
@@ -24,6 +29,36 @@ pub struct ConfiguredTransform {
 impl std::fmt::Debug for ConfiguredTransform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.place)
+    }
+}
+
+impl ConfiguredTransform {
+    fn needs_fields(&self) -> bool {
+        let when = self.when.as_ref();
+        self.config.needs_fields() || when.is_some_and(|when| when.needs_fields())
+    }
+}
+
+/// Reports the first of `transforms` that asks for fields of values that have none: those of `what`,
+/// which are `format` before them.
+pub(crate) fn check_fields(
+    transforms: &[ConfiguredTransform],
+    what: &str,
+    format: Format,
+    problems: &mut Problems,
+) {
+    let mut format = format;
+    for transform in transforms {
+        if format != Format::Json && transform.needs_fields() {
+            let message = format!(
+                "this asks for fields of the value, but the values of `{what}` are {} here",
+                format.as_str()
+            );
+            let help = "put `parse_json` or another parser before it";
+            problems.push(Problem::new(transform.span, message).help(help));
+            return;
+        }
+        format = transform.config.output(format);
     }
 }
 
@@ -83,6 +118,16 @@ impl Reader<'_> {
         problems: &mut Problems,
     ) -> Option<ConfiguredTransform> {
         let (common, own) = split(item, problems)?;
+        if let (None, NodeValue::Map(entries)) = (common.get("type"), &own.value)
+            && let Some((key, _)) = entries
+                .iter()
+                .find(|(key, _)| self.registry.transform(&key.name).is_some())
+        {
+            let message = format!("`{}` is a type of transforms, and no option", key.name);
+            let help = format!("write `- type: {}`, and its options beside it", key.name);
+            problems.push(Problem::new(key.span, message).help(help));
+            return None;
+        }
         let options = TransformOptions::parse(&common, problems);
         let word = common.get("type")?;
         let name = word.text()?;
@@ -91,6 +136,10 @@ impl Reader<'_> {
             let names = self.registry.transforms().iter().map(|known| known.name);
             problems.push(if LATER_TYPES.contains(&name) {
                 Problem::not_yet(word.span, format!("the transform `{shown}`"))
+            } else if OPTIONAL_TYPES.contains(&name) {
+                let message = format!("this build of towpath has no transform `{shown}`");
+                let help = format!("build it with `cargo build --release --features {shown}`");
+                Problem::new(word.span, message).help(help)
             } else {
                 let problem = Problem::new(word.span, format!("unknown transform `{shown}`"));
                 problem.suggest(name, names)
@@ -123,6 +172,7 @@ impl Reader<'_> {
                 self.owner,
                 (self.locate)(word.span)
             ),
+            span: word.span,
             config,
             when: match when {
                 Some(when) => Some(when?),

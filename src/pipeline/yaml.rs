@@ -55,7 +55,15 @@ pub(crate) fn read(source: u32, text: &str, problems: &mut Problems) -> Document
                 let at = error.marker().byte_offset().unwrap_or(text.len());
                 let span = one_character(source, text, at);
                 let info = printable(&error.info());
-                problems.add(span, format!("this is not YAML: {info}"));
+                let problem = Problem::new(span, format!("this is not YAML: {info}"));
+                let line = text[..span.start as usize]
+                    .lines()
+                    .last()
+                    .unwrap_or_default();
+                problems.push(match line.contains(" in [") {
+                    true => problem.help("within { } an expression with a list stands in quotes"),
+                    false => problem,
+                });
                 Err(Stop)
             }
         };

@@ -22,14 +22,14 @@ choice! {
         Int16 = "int16",
         /// -2,147,483,648 to 2,147,483,647.
         Int32 = "int32",
-        /// A whole number of 64 bits.
-        Int64 = "int64",
+        /// A whole number of 64 bits; also `int`.
+        Int64 = "int64" | "int",
         /// The nearest number that 32 bits hold.
         Float32 = "float32",
-        /// The nearest number that 64 bits hold.
-        Float64 = "float64",
-        /// True of numbers other than 0 and of the text `true`, in any case.
-        Boolean = "boolean",
+        /// The nearest number that 64 bits hold; also `float`.
+        Float64 = "float64" | "float",
+        /// True of numbers other than 0 and of the text `true`, in any case; also `bool`.
+        Boolean = "boolean" | "bool",
         /// The text of a number, as written, or of a boolean.
         String = "string",
     }

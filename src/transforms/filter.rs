@@ -67,6 +67,10 @@ struct Filter {
 }
 
 impl TransformConfig for Filter {
+    fn needs_fields(&self) -> bool {
+        self.test.needs_fields()
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

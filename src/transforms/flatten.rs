@@ -57,6 +57,10 @@ struct Flatten {
 }
 
 impl TransformConfig for Flatten {
+    fn needs_fields(&self) -> bool {
+        self.side == Side::Value
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

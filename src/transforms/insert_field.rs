@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use towpath_sdk::config::{Literal, Node, Problems, options};
+use towpath_sdk::config::{Literal, Node, Problem, Problems, options};
 use towpath_sdk::json::NodeId;
 use towpath_sdk::{
     Error, Path, Result, Transform, TransformConfig, TransformContext, TransformExample,
@@ -73,8 +73,15 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
     match (options.field, options.value) {
         (Some(path), Some(value)) => insert(Some(path), What::Value(value)),
         (None, None) => {}
-        _ => {
-            problems.add(node.span, "`field` and `value` are given together");
+        (field, _) => {
+            let (has, lacks) = match field {
+                Some(_) => ("field", "value"),
+                None => ("value", "field"),
+            };
+            let message = format!("`insert_field` has `{has}`, but no `{lacks}`");
+            problems.push(Problem::new(node.span_of(has), message).help(
+                "`field` says where, and `value` what; the place of the record has options of its own",
+            ));
             return None;
         }
     }
@@ -111,6 +118,10 @@ impl TransformConfig for InsertField {
     fn needs_offset(&self) -> bool {
         let needs = |(_, what): &(_, What)| matches!(what, What::Partition | What::Offset);
         self.inserts.iter().any(needs)
+    }
+
+    fn needs_fields(&self) -> bool {
+        self.target == Target::Value
     }
 
     fn transform(&self) -> Box<dyn Transform> {

@@ -98,6 +98,10 @@ struct ParseTimestamp {
 }
 
 impl TransformConfig for ParseTimestamp {
+    fn needs_fields(&self) -> bool {
+        true
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use towpath_sdk::config::{Named, Node, OneOrMany, Problems, options};
+use towpath_sdk::config::{ByPath, Node, OneOrMany, Problem, Problems, options};
 use towpath_sdk::json::{Documents, Kind, NodeId};
 use towpath_sdk::{
     Path, Result, Side, Step, Transform, TransformConfig, TransformContext, TransformExample,
@@ -18,9 +18,9 @@ options! {
         include: Option<OneOrMany<Path>>,
         /// These fields are left out, of those that `include` keeps.
         exclude: Option<OneOrMany<Path>>,
-        /// New names, by the old ones, of fields of the value itself. All are given at once; a
-        /// field that had such a name before goes, unless it gets another.
-        rename: Option<Named<String>>,
+        /// New names of fields, by their paths. A field stays in its object. All names are given at
+        /// once; a field that had such a name before goes, unless it gets another.
+        rename: Option<ByPath<String>>,
         /// The half of the record that is changed.
         target: Target = "value",
     }
@@ -34,9 +34,9 @@ pub(crate) const TYPE: TransformType = TransformType {
     examples: &[
         TransformExample {
             title: "leave out and rename",
-            options: "{ exclude: [user.password], rename: { ip: client } }",
+            options: "{ exclude: [user.password], rename: { ip: client, user.name: login } }",
             input: r#"{"ip":"10.0.0.1","user":{"name":"ada","password":"x"}}"#,
-            output: r#"{"client":"10.0.0.1","user":{"name":"ada"}}"#,
+            output: r#"{"client":"10.0.0.1","user":{"login":"ada"}}"#,
         },
         TransformExample {
             title: "keep some",
@@ -54,19 +54,21 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
         problems.add(node.span, message);
         return None;
     }
-    let rename = options.rename.map(|names| names.0).unwrap_or_default();
-    for (index, (from, to)) in rename.iter().enumerate() {
-        if let Some((other, _)) = rename[..index].iter().find(|(_, other)| other == to) {
-            let message = format!("`{other}` and `{from}` cannot both become `{to}`");
-            problems.add(node.span_of("rename"), message);
-            return None;
-        }
-    }
+    let rename = match options.rename {
+        Some(ByPath(names)) => match Renames::of(&names) {
+            Ok(rename) => rename,
+            Err((message, help)) => {
+                problems.push(Problem::new(node.span_of("rename"), message).help(help));
+                return None;
+            }
+        },
+        None => Vec::new(),
+    };
     Some(Arc::new(ReplaceField {
         include: options.include.map(|paths| Kept::tree(&paths)),
         exclude: options.exclude.map(|paths| paths.0).unwrap_or_default(),
-        renamed: Vec::with_capacity(rename.len()),
         rename,
+        renamed: Vec::new(),
         side: options.target.side(),
     }))
 }
@@ -75,10 +77,50 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
 struct ReplaceField {
     include: Option<Vec<Kept>>,
     exclude: Vec<Path>,
-    rename: Vec<(String, String)>,
-    /// The fields at hand that `rename` names.
+    rename: Vec<Renames>,
+    /// The fields at hand that one of `rename` names.
     renamed: Vec<Option<NodeId>>,
     side: Side,
+}
+
+/// New names in one object.
+#[derive(Debug, Clone)]
+struct Renames {
+    /// The paths that lead to it, from the outside to itself; none to the whole value.
+    way: Vec<Path>,
+    /// Old and new.
+    names: Vec<(String, String)>,
+}
+
+impl Renames {
+    /// `names` by the objects they are in, the innermost first: all paths are of old names. An
+    /// error is a message and what to do.
+    fn of(names: &[(Path, String)]) -> Result<Vec<Self>, (String, String)> {
+        let mut all: Vec<Self> = Vec::new();
+        for (from, new) in names {
+            let Some((Step::Field(old), parents)) = from.steps().split_last() else {
+                let message = format!("`{from}` is an item of a list, which has no name");
+                return Err((message, "name a field".to_owned()));
+            };
+            let way: Vec<_> = (1..=parents.len())
+                .map(|steps| from.prefix(steps))
+                .collect();
+            let index = all.iter().position(|known| known.way == way);
+            let index = index.unwrap_or_else(|| {
+                let names = Vec::new();
+                all.push(Self { way, names });
+                all.len() - 1
+            });
+            let known = &mut all[index].names;
+            if let Some((other, _)) = known.iter().find(|(_, other)| other == new) {
+                let message = format!("`{other}` and `{old}` cannot both become `{new}`");
+                return Err((message, "give one of them another name".to_owned()));
+            }
+            known.push((old.clone(), new.clone()));
+        }
+        all.sort_by_key(|renames| std::cmp::Reverse(renames.way.len()));
+        Ok(all)
+    }
 }
 
 /// A step that paths of `include` have in common, and how they go on; where one ends, nowhere: all
@@ -120,6 +162,10 @@ impl Kept {
 }
 
 impl TransformConfig for ReplaceField {
+    fn needs_fields(&self) -> bool {
+        self.side == Side::Value
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }
@@ -138,32 +184,45 @@ impl Transform for ReplaceField {
             for path in &self.exclude {
                 documents.take(root, path);
             }
-            self.rename(documents, root);
+            for renames in &self.rename {
+                rename(documents, root, renames, &mut self.renamed);
+            }
             Ok(())
         })
     }
 }
 
-impl ReplaceField {
-    fn rename(&mut self, documents: &mut Documents, root: NodeId) {
-        let Self {
-            rename, renamed, ..
-        } = self;
-        renamed.clear();
-        renamed.extend(rename.iter().map(|(from, _)| documents.field(root, from)));
-        if renamed.iter().all(Option::is_none) {
-            return;
+/// Gives fields their new names; `renamed` is memory for the fields at hand.
+fn rename(
+    documents: &mut Documents,
+    root: NodeId,
+    Renames { way, names }: &Renames,
+    renamed: &mut Vec<Option<NodeId>>,
+) {
+    let tree = way
+        .last()
+        .map_or(Some(root), |path| documents.find(root, path));
+    let Some(tree) = tree else { return };
+    renamed.clear();
+    renamed.extend(names.iter().map(|(from, _)| documents.field(tree, from)));
+    if renamed.iter().all(Option::is_none) {
+        return;
+    }
+    documents.touch(root);
+    for path in way {
+        if let Some(above) = documents.find(root, path) {
+            documents.touch(above);
         }
-        documents.retain(root, |documents, _, child| {
-            let is_replaced = |((_, to), new): (&(String, String), &Option<NodeId>)| {
-                new.is_some() && documents.is_field(root, child, to)
-            };
-            renamed.contains(&Some(child)) || !rename.iter().zip(&*renamed).any(is_replaced)
-        });
-        for ((_, to), child) in rename.iter().zip(&*renamed) {
-            if let Some(child) = child {
-                documents.rename(root, *child, to);
-            }
+    }
+    documents.retain(tree, |documents, _, child| {
+        let is_replaced = |((_, to), new): (&(String, String), &Option<NodeId>)| {
+            new.is_some() && documents.is_field(tree, child, to)
+        };
+        renamed.contains(&Some(child)) || !names.iter().zip(&*renamed).any(is_replaced)
+    });
+    for ((_, to), child) in names.iter().zip(&*renamed) {
+        if let Some(child) = child {
+            documents.rename(tree, *child, to);
         }
     }
 }

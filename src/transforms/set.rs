@@ -47,6 +47,10 @@ struct Set {
 }
 
 impl TransformConfig for Set {
+    fn needs_fields(&self) -> bool {
+        true
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

@@ -66,6 +66,10 @@ struct ValueToKey {
 }
 
 impl TransformConfig for ValueToKey {
+    fn needs_fields(&self) -> bool {
+        true
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

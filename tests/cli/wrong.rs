@@ -141,7 +141,7 @@ fn a_wrong_worker_configuration_is_refused_in_the_same_way() {
 #[test]
 fn what_comes_later_is_refused_by_name() {
     for (name, line) in [
-        ("vrl", "    transforms: [{ type: vrl }]"),
+        ("wasm", "    transforms: [{ type: wasm }]"),
         ("csv", "    format: csv"),
         ("snappy", "    compression: snappy"),
     ] {

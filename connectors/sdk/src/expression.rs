@@ -8,6 +8,11 @@ use crate::{Result, WorkingBatch};
 /// A compiled expression over one record. Shared between tasks; evaluation takes a bounded number
 /// of steps, and changes nothing of the record.
 pub trait Expression: Debug + Send + Sync {
+    /// Whether it asks for fields of the value, which only JSON has.
+    fn needs_fields(&self) -> bool {
+        false
+    }
+
     /// Whether it holds for a row of `batch`.
     ///
     /// # Errors

@@ -42,6 +42,11 @@ pub trait TransformConfig: Debug + Send + Sync {
         false
     }
 
+    /// Whether it asks for fields of the value, which only JSON has.
+    fn needs_fields(&self) -> bool {
+        false
+    }
+
     /// A new instance, for one task.
     fn transform(&self) -> Box<dyn Transform>;
 }

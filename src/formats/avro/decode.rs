@@ -41,8 +41,8 @@ impl Decode<'_> {
             return Err(input.fault("a record of more than 64 MiB"));
         }
         match &self.schema.types[id] {
-            Type::Array(items) => self.array(*items, input, out, depth),
-            Type::Map(values) => self.map(*values, input, out, depth),
+            Type::Array(items) => self.blocks(*items, false, input, out, depth),
+            Type::Map(values) => self.blocks(*values, true, input, out, depth),
             Type::Union(branches) => {
                 let index = input.size()?;
                 let Some(branch) = branches.get(index) else {
@@ -67,14 +67,17 @@ impl Decode<'_> {
         }
     }
 
-    fn array(
+    /// The items of an array, or the values of a map with their names, in blocks.
+    fn blocks(
         &self,
         items: TypeId,
+        are_named: bool,
         input: &mut Input<'_>,
         out: &mut Vec<u8>,
         depth: usize,
     ) -> Result<(), Fault> {
-        out.push(b'[');
+        let [open, close] = if are_named { *b"{}" } else { *b"[]" };
+        out.push(open);
         let mut first = true;
         loop {
             let count = input.block()?;
@@ -84,38 +87,15 @@ impl Decode<'_> {
             for _ in 0..count {
                 if !std::mem::take(&mut first) {
                     out.push(b',');
+                }
+                if are_named {
+                    json::put_string(input.str()?, out);
+                    out.push(b':');
                 }
                 self.value(items, input, out, depth + 1)?;
             }
         }
-        out.push(b']');
-        Ok(())
-    }
-
-    fn map(
-        &self,
-        values: TypeId,
-        input: &mut Input<'_>,
-        out: &mut Vec<u8>,
-        depth: usize,
-    ) -> Result<(), Fault> {
-        out.push(b'{');
-        let mut first = true;
-        loop {
-            let count = input.block()?;
-            if count == 0 {
-                break;
-            }
-            for _ in 0..count {
-                if !std::mem::take(&mut first) {
-                    out.push(b',');
-                }
-                json::put_string(input.str()?, out);
-                out.push(b':');
-                self.value(values, input, out, depth + 1)?;
-            }
-        }
-        out.push(b'}');
+        out.push(close);
         Ok(())
     }
 }

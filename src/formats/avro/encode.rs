@@ -55,8 +55,12 @@ impl Encode<'_> {
         match (&schema.types[id], kind, node) {
             (Type::Union(branches), _, _) => self.union(branches, node, out, depth),
             (Type::Null, Kind::Null, _) => Ok(()),
-            (Type::Array(items), Kind::Array, Some(node)) => self.array(*items, node, out, depth),
-            (Type::Map(values), Kind::Object, Some(node)) => self.map(*values, node, out, depth),
+            (Type::Array(items), Kind::Array, Some(node)) => {
+                self.block(*items, false, node, out, depth)
+            }
+            (Type::Map(values), Kind::Object, Some(node)) => {
+                self.block(*values, true, node, out, depth)
+            }
             (Type::Record(fields), Kind::Object, Some(node)) => {
                 self.record(fields, node, out, depth)
             }
@@ -114,9 +118,11 @@ impl Encode<'_> {
         Ok(())
     }
 
-    fn array(
+    /// The items of an array, or the values of a map with their names, as one block.
+    fn block(
         &mut self,
         items: TypeId,
+        are_named: bool,
         node: NodeId,
         out: &mut Vec<u8>,
         depth: usize,
@@ -126,27 +132,10 @@ impl Encode<'_> {
         if count > 0 {
             put_long(count as i64, out);
             for item in documents.children(node) {
+                if are_named {
+                    put_bytes(documents.name(item).as_bytes(), out);
+                }
                 self.value(items, Some(item), out, depth + 1)?;
-            }
-        }
-        put_long(0, out);
-        Ok(())
-    }
-
-    fn map(
-        &mut self,
-        values: TypeId,
-        node: NodeId,
-        out: &mut Vec<u8>,
-        depth: usize,
-    ) -> Result<(), &'static str> {
-        let documents = self.documents;
-        let count = documents.children(node).count();
-        if count > 0 {
-            put_long(count as i64, out);
-            for entry in documents.children(node) {
-                put_bytes(documents.name(entry).as_bytes(), out);
-                self.value(values, Some(entry), out, depth + 1)?;
             }
         }
         put_long(0, out);

@@ -61,11 +61,11 @@ topics: { lines: }
 fn later_features_are_named() {
     let text = with(
         "    topic: lines",
-        "    topic: lines\n    transforms: [vrl]",
+        "    topic: lines\n    transforms: [wasm]",
     );
     check(
         &[&text],
-        &["a.yaml:6:18: the transform `vrl` is not supported yet"],
+        &["a.yaml:6:18: the transform `wasm` is not supported yet"],
     );
     check(
         &[&with(

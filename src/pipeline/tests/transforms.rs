@@ -61,7 +61,7 @@ fn in_source(transforms: &str) -> String {
 #[test]
 fn transforms_are_read_with_their_places() {
     let text =
-        in_source("[{ type: fake, field: a.b, when: value.c > 1 }, { type: fake, field: d }]");
+        in_source("[{ type: fake, field: a.b, when: key == 'c' }, { type: fake, field: d }]");
     let loaded = load(&[&text]).expect("nothing is wrong");
     let source = &loaded.pipelines[0].sources[0];
     let [first, second] = &source.connector.transforms[..] else {
@@ -116,6 +116,41 @@ fn mistakes_are_pointed_at() {
     check(
         &[&in_sink],
         &["a.yaml:10:25: this `fake` cannot be in a sink"],
+    );
+}
+
+#[test]
+fn a_mistake_in_a_block_is_pointed_at_in_its_line() {
+    let block = "\n      - type: fake\n        field: a\n        when: |\n          true\n\n            && valeu.a";
+    check(
+        &[&in_source(block)],
+        &["a.yaml:12:16: unknown name `valeu`"],
+    );
+}
+
+#[test]
+fn a_type_is_no_option() {
+    check(
+        &[&in_source("[fake: { field: a }]")],
+        &["a.yaml:6:18: `fake` is a type of transforms, and no option"],
+    );
+}
+
+#[test]
+fn fields_are_asked_for_where_there_are_some() {
+    check(
+        &[&in_source("{ type: fake, field: a, when: value.b }")],
+        &["a.yaml:6:25: this asks for fields of the value, but the values of `in` are text here"],
+    );
+    check(
+        &[&in_source(
+            "[{ type: fake, field: a }, { type: fake, field: a, when: value.b }]",
+        )],
+        &[],
+    );
+    check(
+        &[&in_source("{ type: fake, field: value.a }")],
+        &["a.yaml:6:38: `value.a`: a path is already inside the value"],
     );
 }
 

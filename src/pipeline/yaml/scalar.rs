@@ -19,7 +19,10 @@ pub(super) fn node(
         NodeValue::String(text.to_owned())
     };
     let mut node = Node::new(span, value);
-    node.text_start = text_start(source, span, text);
+    node.text_lines = match style {
+        ScalarStyle::Literal => block_lines(source, span, text),
+        _ => text_start(source, span, text).into_iter().collect(),
+    };
     node
 }
 
@@ -61,6 +64,35 @@ fn text_start(source: &str, span: Span, text: &str) -> Option<u32> {
     }
     let inside = written.get(1..written.len().checked_sub(1)?)?;
     (written.starts_with(['"', '\'']) && inside == text).then_some(span.start + 1)
+}
+
+/// Where the lines of a literal block (`|`) begin in `source`: each stands there behind the same
+/// number of blanks.
+fn block_lines(source: &str, span: Span, text: &str) -> Vec<u32> {
+    let mut starts = Vec::new();
+    let mut at = span.start as usize;
+    // What is in front of the first line is the `|` with its signs.
+    let header = source.get(at..).filter(|rest| rest.starts_with('|'));
+    at += header
+        .and_then(|rest| rest.find('\n'))
+        .map_or(0, |end| end + 1);
+    at = source
+        .get(..at)
+        .map_or(at, |before| before.rfind('\n').map_or(0, |end| end + 1));
+    let mut indent = None;
+    for line in text.lines() {
+        let Some(rest) = source.get(at..) else { break };
+        let written = rest.lines().next().unwrap_or_default();
+        let blanks = match (indent, written.strip_suffix(line)) {
+            (Some(blanks), Some(before)) if before.len() == blanks => blanks,
+            (None, Some(before)) if !line.is_empty() => *indent.insert(before.len()),
+            _ if line.is_empty() => written.len(),
+            _ => return Vec::new(),
+        };
+        starts.push((at + blanks) as u32);
+        at += rest.find('\n').map_or(rest.len(), |end| end + 1);
+    }
+    starts
 }
 
 #[cfg(test)]

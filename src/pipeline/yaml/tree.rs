@@ -381,6 +381,7 @@ pub(super) fn check_tag(tag: Option<&Tag>, expected: &str, span: Span, problems:
                 printable(&tag.original())
             ),
         );
-        problems.push(problem.help("remove it; quotes make text of anything"));
+        let help = "remove it; an expression that begins with `!` stands in quotes: '!(...)'";
+        problems.push(problem.help(help));
     }
 }

@@ -309,6 +309,14 @@ fn names_that_clash() {
         input,
         Ok(r#"{"b":1,"a":{"x":2},"c":3}"#),
     );
+    let nested = "rename: { b.x: y, b: c, d.e: f }";
+    check("replace_field", nested, input, Ok(r#"{"a":1,"c":{"y":2}}"#));
+    check(
+        "replace_field",
+        "rename: { 'a[0]': b }",
+        input,
+        Err("`a[0]` is an item of a list, which has no name"),
+    );
     let kept = "include: [b.x, b, c.y]";
     check("replace_field", kept, input, Ok(r#"{"b":{"x":2}}"#));
     let twice = "fields: [a.id, b.id]";
@@ -358,7 +366,7 @@ fn wrong_options_are_told() {
         "insert_field",
         "field: a",
         "{}",
-        Err("`field` and `value` are given together"),
+        Err("`insert_field` has `field`, but no `value`"),
     );
     check("insert_field", "", "{}", Err("`insert_field` takes"));
     check(

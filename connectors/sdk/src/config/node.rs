@@ -39,8 +39,9 @@ pub struct Node {
     pub span: Span,
     /// What it is.
     pub value: NodeValue,
-    /// Where the text begins in the source, when it stands there letter by letter.
-    pub text_start: Option<u32>,
+    /// Where each line of the text begins in the source, when it stands there letter by letter; else
+    /// empty.
+    pub text_lines: Vec<u32>,
     /// What was written, when the text came from a reference.
     pub reference: Option<Reference>,
 }
@@ -86,7 +87,7 @@ impl Node {
         Self {
             span,
             value: value.into(),
-            text_start: None,
+            text_lines: Vec::new(),
             reference: None,
         }
     }
@@ -120,19 +121,24 @@ impl Node {
         self.get(name).map_or(self.span, |node| node.span)
     }
 
-    /// Where to point for byte `at` of the text, up to `end`.
+    /// Where to point for byte `at` of the text, up to `end` or the end of its line.
     pub fn span_within(&self, at: usize, end: usize) -> Span {
-        let (Some(start), Some(text)) = (self.text_start, self.text()) else {
+        let Some(text) = self.text() else {
             return self.span;
         };
-        let place = |offset: usize| {
-            u32::try_from(offset.min(text.len()))
-                .map_or(start, |offset| start.saturating_add(offset))
+        let at = text.floor_char_boundary(at);
+        let before = &text[..at];
+        let Some(line_start) = self.text_lines.get(before.matches('\n').count()) else {
+            return self.span;
         };
+        let column = at - before.rfind('\n').map_or(0, |line_end| line_end + 1);
+        let rest = text[at..].find('\n').unwrap_or(text.len() - at);
+        let start = line_start.saturating_add(u32::try_from(column).unwrap_or(0));
+        let length = end.saturating_sub(at).min(rest);
         Span {
             source: self.span.source,
-            start: place(at),
-            end: place(end.max(at)),
+            start,
+            end: start.saturating_add(u32::try_from(length).unwrap_or(0)),
         }
     }
 

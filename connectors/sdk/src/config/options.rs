@@ -227,13 +227,17 @@ macro_rules! options {
     )+};
 }
 
-/// Declares an option that is one of some words: `Variant = "word"`.
+/// Declares an option that is one of some words: `Variant = "word"`, or `Variant = "word" | "other"`
+/// where another is understood, too.
 #[macro_export]
 macro_rules! choice {
     ($(
         $(#[doc = $doc:literal])*
         $visibility:vis enum $name:ident {
-            $( $(#[doc = $variant_doc:literal])* $variant:ident = $word:literal ),+ $(,)?
+            $(
+                $(#[doc = $variant_doc:literal])*
+                $variant:ident = $word:literal $(| $other:literal)*
+            ),+ $(,)?
         }
     )+) => {$(
         $(#[doc = $doc])*
@@ -254,7 +258,10 @@ macro_rules! choice {
 
             /// The value that is written `word`.
             pub fn from_word(word: &str) -> Option<Self> {
-                match word { $( $word => Some(Self::$variant), )+ _ => None }
+                match word {
+                    $( $word $(| $other)* => Some(Self::$variant), )+
+                    _ => None,
+                }
             }
         }
 
@@ -269,6 +276,9 @@ macro_rules! choice {
                 node: &$crate::config::Node,
                 problems: &mut $crate::config::Problems,
             ) -> Option<Self> {
+                if let Some(value) = node.text().and_then(Self::from_word) {
+                    return Some(value);
+                }
                 let word = $crate::config::parse_choice(node, Self::WORDS, problems)?;
                 Self::from_word(word)
             }

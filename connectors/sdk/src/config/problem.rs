@@ -148,14 +148,19 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         return None;
     }
     let allowed = (word.chars().count() / 3).clamp(1, 3);
+    let folded = |text: &str| text.to_lowercase().replace('-', "_");
+    let word = folded(word);
     let distances = known.into_iter().take(CANDIDATES_MAX).map(|candidate| {
-        let folded = |text: &str| text.to_lowercase().replace('-', "_");
-        (distance(&folded(word), &folded(candidate)), candidate)
+        let candidate_folded = folded(candidate);
+        // A word of several may stand for all: `grok` for `parse_grok`.
+        let distance = match candidate_folded.split('_').any(|part| part == word) {
+            true => allowed,
+            false => distance(&word, &candidate_folded),
+        };
+        (distance, candidate)
     });
-    distances
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
+    let near = distances.filter(|(distance, _)| *distance <= allowed);
+    near.min().map(|(_, candidate)| candidate)
 }
 
 /// How many letters must be inserted, deleted, replaced or swapped with their neighbour.

@@ -4,7 +4,7 @@
 use super::types::expect_text;
 use super::{Form, Kind, Node, NodeValue, OptionType, Problem, Problems, Span};
 use crate::json::{self, Documents, NodeId};
-use crate::{Error, Path, Result};
+use crate::{Error, Path, Result, printable};
 
 impl OptionType for Path {
     fn kind() -> Kind {
@@ -24,6 +24,15 @@ impl OptionType for Path {
 /// Reads a path that stands at `node`.
 fn parse_path(text: &str, node: &Node, problems: &mut Problems) -> Option<Path> {
     match Path::parse(text) {
+        Ok(_) if text.starts_with("value.") => {
+            let inside = &text["value.".len()..];
+            let message = format!("`{}`: a path is already inside the value", printable(text));
+            let help = format!(
+                "write `{inside}`; a field that is called value stands in backticks: `` `value`.{inside} ``"
+            );
+            problems.push(Problem::new(node.span, message).help(printable(&help)));
+            None
+        }
         Ok(path) => Some(path),
         Err(error) => {
             let place = node.span_within(error.at, error.at + 1);
