@@ -1,4 +1,5 @@
-//! The only list of connectors: one feature-gated line each. Transforms list themselves.
+//! The only list of connectors: one feature-gated line each. Transforms list themselves, but for
+//! those in crates of their own.
 
 use towpath_sdk::{ConnectorType, Registry};
 
@@ -11,5 +12,8 @@ pub fn registry() -> Registry {
     types.extend(connector_console::connector_types());
     #[cfg(feature = "generate")]
     types.push(connector_generate::connector_type());
-    Registry::new(types).with_transforms(towpath_transforms::types())
+    let transforms = towpath_transforms::types();
+    #[cfg(feature = "vrl")]
+    let transforms = [transforms, vec![towpath_vrl::TYPE]].concat();
+    Registry::new(types).with_transforms(transforms)
 }

@@ -28,6 +28,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "towpath-formats",
         ],
     ),
+    (
+        "src/vrl",
+        &["towpath-sdk", "towpath-record", "towpath-transforms"],
+    ),
     ("connectors/*", &["towpath-sdk", "towpath-record"]),
     ("plugins/host", &["towpath-sdk", "towpath-record"]),
     ("plugins/guest", &["towpath-record"]),

@@ -37,6 +37,8 @@ mod set;
 mod set_schema_metadata;
 mod split;
 mod target;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod throttle;

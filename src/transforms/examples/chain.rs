@@ -9,7 +9,7 @@ use towpath_record::{Batch, BatchBuilder};
 use towpath_sdk::config::{Format, Problems};
 use towpath_sdk::{Error, Result, Transform, TransformContext, WorkingBatch};
 
-#[path = "../tests/yaml.rs"]
+#[path = "../testing/yaml.rs"]
 #[allow(dead_code, reason = "the tests read JSON with it, too")]
 mod yaml;
 

@@ -10,13 +10,18 @@ use towpath_sdk::{
 
 /// A record as a test sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct TestRecord {
+pub struct TestRecord {
+    /// The topic's name.
     pub topic: String,
     /// With the offset; a source's records have neither.
     pub place: Option<(u32, i64)>,
+    /// Milliseconds since 1970.
     pub timestamp_ms: i64,
+    /// The key's text.
     pub key: Option<String>,
+    /// The value's text.
     pub value: Option<String>,
+    /// In their order.
     pub headers: Vec<(String, Option<String>)>,
 }
 
@@ -34,10 +39,7 @@ impl Default for TestRecord {
 }
 
 /// Reads the options of a transform; the problems are its error.
-pub(super) fn configure(
-    kind: &TransformType,
-    options: &Node,
-) -> Result<Arc<dyn TransformConfig>, String> {
+pub fn configure(kind: &TransformType, options: &Node) -> Result<Arc<dyn TransformConfig>, String> {
     let mut problems = Problems::new();
     let parsed = (kind.parse)(options, &mut problems);
     let told: Vec<_> = problems.iter().map(|problem| &*problem.message).collect();
@@ -49,7 +51,7 @@ pub(super) fn configure(
 }
 
 /// The records that `record` becomes, or why it is refused.
-pub(super) fn run(
+pub fn run(
     config: &dyn TransformConfig,
     when: Option<&dyn Expression>,
     format: Format,

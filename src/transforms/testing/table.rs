@@ -9,20 +9,17 @@ use towpath_sdk::{Transform, TransformConfig, TransformContext, TransformType, W
 use super::{record, yaml};
 
 /// The checked configuration, or what is wrong with `options` (YAML).
-pub(crate) fn config(
-    kind: &TransformType,
-    options: &str,
-) -> Result<Arc<dyn TransformConfig>, String> {
+pub fn config(kind: &TransformType, options: &str) -> Result<Arc<dyn TransformConfig>, String> {
     record::configure(kind, &yaml::options(options))
 }
 
 /// An instance with these options.
-pub(crate) fn transform(kind: &TransformType, options: &str) -> Box<dyn Transform> {
+pub fn transform(kind: &TransformType, options: &str) -> Box<dyn Transform> {
     config(kind, options).expect("sound options").transform()
 }
 
 /// A batch of `values`, each with the key `k` and its index as timestamp.
-pub(crate) fn loaded(values: &[&[u8]], format: Format) -> WorkingBatch {
+pub fn loaded(values: &[&[u8]], format: Format) -> WorkingBatch {
     let mut builder = BatchBuilder::default();
     for (index, value) in (0..).zip(values) {
         builder
@@ -36,7 +33,7 @@ pub(crate) fn loaded(values: &[&[u8]], format: Format) -> WorkingBatch {
 }
 
 /// The values that leave, as text.
-pub(crate) fn emitted(batch: &mut WorkingBatch, format: Format) -> Vec<String> {
+pub fn emitted(batch: &mut WorkingBatch, format: Format) -> Vec<String> {
     let mut values = Vec::new();
     batch
         .emit(format, |row| {
@@ -50,7 +47,7 @@ pub(crate) fn emitted(batch: &mut WorkingBatch, format: Format) -> Vec<String> {
 
 /// What comes of each of `values`, alone in its batch: the values that leave, one a line, or the
 /// error behind a `!`.
-pub(crate) fn outcomes(
+pub fn outcomes(
     kind: &TransformType,
     options: &str,
     format: Format,
@@ -79,7 +76,7 @@ pub(crate) fn outcomes(
 }
 
 /// A table: each value with what comes of it, as [`outcomes`] says it.
-pub(crate) fn check(kind: &TransformType, options: &str, format: Format, cases: &[(&str, &str)]) {
+pub fn check(kind: &TransformType, options: &str, format: Format, cases: &[(&str, &str)]) {
     let values: Vec<&[u8]> = cases.iter().map(|(value, _)| value.as_bytes()).collect();
     let found = outcomes(kind, options, format, &values);
     for ((value, expected), found) in cases.iter().zip(&found) {
@@ -88,7 +85,7 @@ pub(crate) fn check(kind: &TransformType, options: &str, format: Format, cases: 
 }
 
 /// What is said about options that are wrong.
-pub(crate) fn check_problems(kind: &TransformType, cases: &[(&str, &str)]) {
+pub fn check_problems(kind: &TransformType, cases: &[(&str, &str)]) {
     for (options, expected) in cases {
         let problems = config(kind, options).expect_err(options);
         assert!(

@@ -4,7 +4,7 @@ use granit_parser::{Event, Parser, ScalarStyle};
 use towpath_sdk::config::{Key, Node, NodeValue, Span};
 
 /// Reads a map of options; no text is no options.
-pub(super) fn options(text: &str) -> Node {
+pub fn options(text: &str) -> Node {
     if text.is_empty() {
         return node(NodeValue::Map(Vec::new()));
     }
@@ -61,7 +61,7 @@ fn scalar(text: &str, style: ScalarStyle) -> Node {
 }
 
 /// A configuration value that is JSON.
-pub(super) fn from_json(value: &serde_json::Value) -> Node {
+pub fn from_json(value: &serde_json::Value) -> Node {
     use serde_json::Value;
     node(match value {
         Value::Null => NodeValue::Null,
