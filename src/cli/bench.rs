@@ -9,6 +9,7 @@ mod figures;
 mod lines;
 mod log;
 mod pipeline;
+mod scenario;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,8 +21,7 @@ use towpath_sdk::config::Size;
 use super::data::DataArgs;
 use super::failure::Failure;
 use super::output::{Align, Output, Table, count, note, size};
-use lines::Input;
-use pipeline::Scenario;
+use scenario::{Inputs, ONE_FILE, TRANSFORMS};
 
 /// Size of the quick measurement, and of the full one.
 const QUICK_BYTES: u64 = 256 << 20;
@@ -38,7 +38,7 @@ pub struct BenchArgs {
     /// How much to write [default: 256MiB, with --full 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = super::option::<Size>)]
     size: Option<Size>,
-    /// All figures: five rounds each of one file, eight files and eight partitions, memory, start
+    /// All figures: five rounds of all pipelines, one over the other, memory, start
     #[arg(long)]
     full: bool,
     #[command(flatten)]
@@ -98,15 +98,19 @@ pub fn bench(args: &BenchArgs, output: Output) -> Result<(), Failure> {
 
 fn quick(dir: &Path, bytes: u64) -> Result<Vec<Figure>, Failure> {
     note(&format!(
-        "writing {} of access-log lines",
+        "writing {} of access-log lines, and as much JSON",
         size(bytes as f64)
     ));
-    let input = Input::write(&dir.join("input"), 1, bytes)?;
+    let mut inputs = Inputs::new(dir, bytes);
+    let input = inputs.of(&ONE_FILE)?;
     // Memory and disk that were never touched are slower the first time.
-    disk::copies(dir, &input, 1)?;
-    let mut figures = vec![disk::copies(dir, &input, 1)?, disk::copies(dir, &input, 2)?];
-    figures.extend(log::append_and_read(&dir.join("log"), &input)?);
-    figures.push(pipeline::drain(dir, &input, Scenario::OneFile)?);
+    disk::copies(dir, input, 1)?;
+    let mut figures = vec![disk::copies(dir, input, 1)?, disk::copies(dir, input, 2)?];
+    figures.extend(log::append_and_read(&dir.join("log"), input)?);
+    figures.push(pipeline::drain(dir, input, &ONE_FILE)?);
+    for scenario in TRANSFORMS {
+        figures.push(pipeline::drain(dir, inputs.of(scenario)?, scenario)?);
+    }
     Ok(figures)
 }
 
@@ -118,11 +122,11 @@ fn beside(data_dir: &Path) -> PathBuf {
     }
 }
 
-/// Input, log, output, and the plain copies.
+/// Both inputs, log, output, and the plain copies.
 fn check_space(dir: &Path, bytes: u64) -> Result<(), Failure> {
     let found = rustix::fs::statvfs(dir).map_err(|error| cannot("look at", dir, &error.into()))?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let needed = bytes.saturating_mul(5);
+    let needed = bytes.saturating_mul(6);
     if free < needed {
         return Err(Failure::environment(format!(
             "{} has {} free, the measurement needs {}; choose another with --dir, or a smaller --size",

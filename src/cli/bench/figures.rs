@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::super::failure::Failure;
 use super::super::output::note;
-use super::lines::Input;
-use super::pipeline::{Scenario, drain, start_and_idle};
-use super::{Figure, cannot, disk};
+use super::pipeline::{drain, start_and_idle};
+use super::scenario::{EIGHT_FILES, EIGHT_PARTITIONS, Inputs, ONE_FILE, Scenario, TRANSFORMS};
+use super::{Figure, disk};
 
 /// The median of `rounds` after one round to warm up, for the plain copy and each scenario.
 ///
@@ -15,26 +15,22 @@ use super::{Figure, cannot, disk};
 /// do meanwhile is shared by all. Each begins with nothing left to write from the one before it, and
 /// each round with another one, so that none always has the same predecessor.
 pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure> {
-    let folders = [dir.join("one-file"), dir.join("eight-files")];
-    let one = Input::write(&folders[0], 1, bytes)?;
-    let eight = Input::write(&folders[1], 8, bytes)?;
-    let scenarios = [
-        (Scenario::OneFile, &one),
-        (Scenario::EightFiles, &eight),
-        (Scenario::EightPartitions, &one),
-    ];
+    let scenarios: Vec<&Scenario> = [&ONE_FILE, &EIGHT_FILES, &EIGHT_PARTITIONS]
+        .into_iter()
+        .chain(TRANSFORMS.iter().copied())
+        .collect();
+    let mut inputs = Inputs::new(dir, bytes);
     let mut runs = vec![Vec::new(); 1 + scenarios.len()];
     for round in 0..=rounds {
         let warm_up = if round == 0 { " (warm-up)" } else { "" };
         for turn in 0..runs.len() {
             let which = (round + turn) % runs.len();
+            let scenario = which.checked_sub(1).map(|index| scenarios[index]);
+            let input = inputs.of(scenario.unwrap_or(&ONE_FILE))?;
             rustix::fs::sync();
-            let figure = match which.checked_sub(1) {
-                None => disk::copies(dir, &one, 2)?,
-                Some(scenario) => {
-                    let (scenario, input) = scenarios[scenario];
-                    drain(dir, input, scenario)?
-                }
+            let figure = match scenario {
+                None => disk::copies(dir, input, 2)?,
+                Some(scenario) => drain(dir, input, scenario)?,
             };
             let Figure { what, seconds, .. } = &figure;
             note(&format!(
@@ -45,9 +41,7 @@ pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure
             }
         }
     }
-    for folder in &folders {
-        std::fs::remove_dir_all(folder).map_err(|error| cannot("remove", folder, &error))?;
-    }
+    inputs.remove()?;
     let mut medians: Vec<Figure> = runs.into_iter().filter_map(median).collect();
     medians.extend(start_and_idle(dir)?);
     Ok(medians)

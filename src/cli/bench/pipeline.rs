@@ -12,52 +12,13 @@ use serde_json::Value;
 use super::super::client::Client;
 use super::super::failure::Failure;
 use super::super::summary::memory;
-use super::lines::Input;
+use super::lines::{Input, Kind};
+use super::scenario::{Expected, ONE_FILE, Scenario};
 use super::{Figure, cannot};
 use towpath_runtime::control::Topic;
 
-/// How the records flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scenario {
-    /// One file, one partition, one output: byte for byte the same.
-    OneFile,
-    /// Eight files, eight partitions, an output for each partition.
-    EightFiles,
-    /// One file over eight partitions in turn, an output for each partition.
-    EightPartitions,
-}
-
-impl Scenario {
-    fn words(self) -> &'static str {
-        match self {
-            Self::OneFile => "pipeline: file -> topic -> file",
-            Self::EightFiles => "pipeline: 8 files -> 8 partitions -> 8 files",
-            Self::EightPartitions => "pipeline: file -> 8 partitions, round robin -> 8 files",
-        }
-    }
-
-    /// The pipeline of `dir` that reads `input`.
-    fn yaml(self, input: &Input, dir: &Path) -> String {
-        let partitions = if self == Self::OneFile { 1 } else { 8 };
-        let partition_by = if self == Self::EightPartitions {
-            "\n    partition_by: round_robin"
-        } else {
-            ""
-        };
-        let include: Vec<String> = input.files.iter().map(|file| quoted(file)).collect();
-        let include = include.join(", ");
-        let path = quoted(&dir.join("out/lines-{partition}.log"));
-        format!(
-            "name: bench\n\
-             topics:\n  lines: {{ partitions: {partitions}, format: text }}\n\
-             sources:\n  in:\n    type: file\n    include: [{include}]\n    topic: lines{partition_by}\n\
-             sinks:\n  out:\n    type: file\n    topics: lines\n    path: {path}\n"
-        )
-    }
-}
-
 /// Runs the scenario to its end on a new data directory, checks the output and removes both.
-pub fn drain(dir: &Path, input: &Input, scenario: Scenario) -> Result<Figure, Failure> {
+pub fn drain(dir: &Path, input: &Input, scenario: &Scenario) -> Result<Figure, Failure> {
     let dir = prepare(dir, input, scenario)?;
     let started = Instant::now();
     let output = towpath(&dir)?
@@ -76,7 +37,7 @@ pub fn drain(dir: &Path, input: &Input, scenario: Scenario) -> Result<Figure, Fa
         )));
     }
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let mut figure = Figure::new(scenario.words(), took, input.bytes, input.records);
+    let mut figure = Figure::new(scenario.words, took, input.bytes, input.records);
     figure.memory_bytes = summary["data"]["memory_peak_bytes"].as_u64();
     check_output(&dir, input, scenario)?;
     remove(&dir)?;
@@ -86,8 +47,8 @@ pub fn drain(dir: &Path, input: &Input, scenario: Scenario) -> Result<Figure, Fa
 /// Starts the pipeline on an input of one line. How long it took until that was committed, and the
 /// memory of the process when it has nothing to do.
 pub fn start_and_idle(dir: &Path) -> Result<[Figure; 2], Failure> {
-    let input = Input::write(&dir.join("one"), 1, 1)?;
-    let dir = prepare(dir, &input, Scenario::OneFile)?;
+    let input = Input::write(&dir.join("one"), Kind::AccessLog, 1, 1)?;
+    let dir = prepare(dir, &input, &ONE_FILE)?;
     let data_dir = dir.join("data");
     let started = Instant::now();
     let mut child = towpath(&dir)?
@@ -140,7 +101,7 @@ async fn first_record(
 }
 
 /// A directory with the pipeline in it.
-fn prepare(dir: &Path, input: &Input, scenario: Scenario) -> Result<PathBuf, Failure> {
+fn prepare(dir: &Path, input: &Input, scenario: &Scenario) -> Result<PathBuf, Failure> {
     let dir = dir.join("run");
     std::fs::create_dir(&dir).map_err(|error| cannot("make", &dir, &error))?;
     // A free port, so that a worker that runs is left alone.
@@ -169,23 +130,27 @@ fn remove(dir: &Path) -> Result<(), Failure> {
     std::fs::remove_dir_all(dir).map_err(|error| cannot("remove", dir, &error))
 }
 
-/// The output has every line: byte for byte in order where there is one file, else each as often
-/// as it came.
-fn check_output(dir: &Path, input: &Input, scenario: Scenario) -> Result<(), Failure> {
+/// The output is what the scenario says.
+fn check_output(dir: &Path, input: &Input, scenario: &Scenario) -> Result<(), Failure> {
     let out = dir.join("out");
     let listed = std::fs::read_dir(&out).map_err(|error| cannot("list", &out, &error))?;
     let outputs: Vec<PathBuf> = listed
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
-    let same = match (scenario, input.files.as_slice(), outputs.as_slice()) {
-        (Scenario::OneFile, [from], [to]) => same_bytes(from, to),
-        (Scenario::OneFile, ..) => Ok(false),
-        _ => lines(&input.files).and_then(|from| Ok(from == lines(&outputs)?)),
+    let same = match (scenario.output, input.files.as_slice(), outputs.as_slice()) {
+        (Expected::SameBytes, [from], [to]) => same_bytes(from, to),
+        (Expected::SameBytes, ..) => Ok(false),
+        (Expected::SameLines, ..) => {
+            lines(&input.files).and_then(|from| Ok(from == lines(&outputs)?))
+        }
+        (Expected::LinesBut { .. }, ..) => {
+            lines(&outputs).map(|(count, _)| count == scenario.output.lines(input))
+        }
     };
     match same {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::failed(
-            "the output differs from the input: this is a defect",
+            "the output is not what it must be by the input: this is a defect",
         )),
         Err(error) => Err(cannot("compare", &out, &error)),
     }
@@ -224,9 +189,4 @@ fn lines(files: &[PathBuf]) -> std::io::Result<(u64, u64)> {
         }
     }
     Ok((count, sum))
-}
-
-/// A path as YAML text.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "''"))
 }
