@@ -4,9 +4,10 @@
 //! says about itself is believed.
 //!
 //! 200 kills, over five shapes of pipeline; `TOWPATH_KILLS=N` sets how many. `dead_letters.rs` does
-//! the same to pipelines with bad records.
+//! the same to pipelines with bad records, `dedupe.rs` to those that remember.
 
 mod dead_letters;
+mod dedupe;
 
 use std::collections::BTreeMap;
 use std::fs;

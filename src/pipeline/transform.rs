@@ -8,7 +8,7 @@ use towpath_sdk::config::{
 use towpath_sdk::{Expression, Registry, TransformConfig, printable};
 
 /// Transform types that later versions bring.
-const LATER_TYPES: &[&str] = &["dedupe", "wasm"];
+const LATER_TYPES: &[&str] = &["wasm"];
 
 /// Transform types that a build may do without, each behind a feature of its name.
 const OPTIONAL_TYPES: &[&str] = &["vrl"];

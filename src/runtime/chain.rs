@@ -12,10 +12,12 @@ use towpath_record::{Batch, BatchBuilder, BatchError};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
     Error, Original, Outgoing, Part, Place, Refused, RefusedRow, Result, SinkBatch, Stage,
-    Tolerance, Transform, TransformContext, WorkingBatch,
+    Tolerance, TransformContext, WorkingBatch,
 };
 
+use crate::step::{Changes, Sequence, Step};
 use crate::stretch::{Early, Stretch, Stretches};
+use crate::task_state::TaskState;
 
 /// The transforms of one task.
 pub(crate) struct Chain {
@@ -26,25 +28,40 @@ pub(crate) struct Chain {
     on_error: Tolerance,
 }
 
-struct Step {
-    configured: ConfiguredTransform,
-    transform: Box<dyn Transform>,
-}
-
 impl Chain {
     /// `None` when there are no transforms.
     pub fn new(transforms: &[ConfiguredTransform], on_error: Tolerance) -> Option<Self> {
-        let step = |configured: &ConfiguredTransform| Step {
-            configured: configured.clone(),
-            transform: configured.config.transform(),
-        };
         (!transforms.is_empty()).then(|| Self {
-            steps: transforms.iter().map(step).collect(),
+            steps: Step::all(transforms),
             working: WorkingBatch::default(),
             builder: BatchBuilder::default(),
             stretches: Stretches::default(),
             on_error,
         })
+    }
+
+    /// Gets ready for the records of `sequence`: once, before the first of them. What is remembered
+    /// of them is in `state`; without it nothing is.
+    ///
+    /// # Errors
+    /// What is remembered cannot be read.
+    pub fn open(&mut self, sequence: &Sequence, state: Option<&TaskState>) -> Result<()> {
+        let scan = |prefix: &[u8]| {
+            state
+                .map(|state| state.scan_all(prefix))
+                .unwrap_or_default()
+        };
+        self.steps
+            .iter_mut()
+            .try_for_each(|step| step.open(sequence, scan))
+    }
+
+    /// Adds what the records of `sequence` below offset `below` have changed in what is remembered,
+    /// since the last call.
+    pub fn take_changes(&mut self, sequence: &Sequence, below: i64, changes: &mut Changes) {
+        for step in &mut self.steps {
+            step.take_changes(sequence, below, changes);
+        }
     }
 
     /// What a sink gets of `read`, whose values are `input`: the offsets stay. When a bad record
@@ -58,13 +75,14 @@ impl Chain {
     ) -> Result<(SinkBatch, Option<Error>)> {
         let topic: Arc<str> = read.topic.name.as_str().into();
         let place = |offset| format!("{}-{} offset {offset}", read.topic.name, read.partition);
+        let sequence = Sequence::of(&read.topic, read.partition);
         let from_offset = i64::try_from(read.from_offset).unwrap_or(i64::MAX);
         let mut batches = Vec::with_capacity(read.batches.len());
         for batch in &read.batches {
             self.working
                 .set_place(Some(topic.clone()), Some(read.partition));
             self.working.load(batch, input, from_offset)?;
-            self.apply(now_ms, &place)?;
+            self.apply(&sequence, now_ms, &place)?;
             if let Some(whole) = self.working.unchanged() {
                 batches.push(whole.clone());
                 continue;
@@ -96,7 +114,7 @@ impl Chain {
         Ok((SinkBatch { batches, ..read }, None))
     }
 
-    /// What becomes of the records of `part`. Topics and keys that need nothing but what the source
+    /// What becomes of the records of `part`, the next ones of `sequence`. Topics and keys that need nothing but what the source
     /// knows are given first, so that the transforms see them.
     ///
     /// # Errors
@@ -104,6 +122,7 @@ impl Chain {
     /// position stands behind all of it.
     pub fn for_source(
         &mut self,
+        sequence: &Sequence,
         part: Part,
         early: &Early,
         now_ms: i64,
@@ -113,7 +132,7 @@ impl Chain {
         self.working.load(&part.batch, early.input, 0)?;
         early.give(&part, now_ms, &mut self.working)?;
         let place = |index| format!("record {index} of a batch from {}", part.origin.name);
-        self.apply(now_ms, &place)?;
+        self.apply(sequence, now_ms, &place)?;
         if self.working.unchanged().is_some() {
             return Ok(vec![part.into()]);
         }
@@ -138,7 +157,12 @@ impl Chain {
 
     /// Puts the rows of the working batch through the transforms; `place` says where a record came
     /// from, by its offset.
-    fn apply(&mut self, now_ms: i64, place: &dyn Fn(i64) -> String) -> Result<()> {
+    fn apply(
+        &mut self,
+        sequence: &Sequence,
+        now_ms: i64,
+        place: &dyn Fn(i64) -> String,
+    ) -> Result<()> {
         let context = TransformContext { now_ms };
         for step in &mut self.steps {
             let before = self.working.refused().len();
@@ -146,7 +170,10 @@ impl Chain {
                 Some(when) => self.working.select(|batch, row| when.test(batch, row))?,
                 None => self.working.select_all(),
             }
-            let applied = step.transform.apply(&mut self.working, &context);
+            let applied = match step.instance(sequence) {
+                Some(instance) => instance.apply(&mut self.working, &context),
+                None => Err(Error::fatal("find", "what it remembers").because("it was not opened")),
+            };
             applied.map_err(|error| {
                 Error::new(error.kind(), "run", &step.configured.place).because(error)
             })?;

@@ -26,6 +26,7 @@ mod source_task;
 mod spec;
 mod stats;
 pub mod status;
+mod step;
 mod stretch;
 mod supervisor;
 mod task_state;

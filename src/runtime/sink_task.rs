@@ -22,6 +22,7 @@ use crate::commit::{log_error, submit};
 use crate::dead_letter::DeadLetters;
 use crate::source_task::report_refused;
 use crate::spec::{ConnectorSpec, SinkSpec};
+use crate::step::{Changes, Sequence};
 use crate::supervisor::{Ended, Signal, Stop, TaskContext, open_writer};
 use crate::task_state::TaskState;
 
@@ -187,6 +188,9 @@ impl<'a> SinkTask<'a> {
 
     /// Finds the task's partitions and where to begin in each, and opens the sink.
     async fn open(&mut self, assigned: &[Assigned]) -> Result<()> {
+        self.state
+            .forget_stale(self.context, self.connector, self.log)
+            .await?;
         let mut beginnings = Vec::new();
         for (topic, partition) in assigned {
             let (topic, partition) = (topic.clone(), *partition);
@@ -201,6 +205,9 @@ impl<'a> SinkTask<'a> {
                 format: towpath_pipeline::output(transforms, format),
                 ..(*topic).clone()
             });
+            if let Some(chain) = &mut self.chain {
+                chain.open(&Sequence::of(&topic, partition), Some(&self.state))?;
+            }
             let partition = SinkPartition {
                 topic,
                 partition,
@@ -378,7 +385,9 @@ impl<'a> SinkTask<'a> {
             .iter()
             .map(|done| self.group_offset(&done.topic.name, done.partition, done.offset))
             .collect();
-        let state = self.state.change(flushed.state);
+        let changes = self.take_changes(&flushed.offsets);
+        let mut state = self.state.remember(changes);
+        state.extend(self.state.change(flushed.state));
         self.refused.extend(flushed.refused);
         self.refused_before = self.on_error.refused();
         let is_done = |bad: &mut Refused| is_done(bad, &self.inputs, &flushed.offsets);
@@ -403,6 +412,19 @@ impl<'a> SinkTask<'a> {
         self.context.health.reset_attempts();
         self.flushed_at = Instant::now();
         Ok(())
+    }
+
+    /// What the records below `offsets` have changed in what the transforms remember.
+    fn take_changes(&mut self, offsets: &[SinkOffset]) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(chain) = &mut self.chain {
+            for done in offsets {
+                let below = i64::try_from(done.offset).unwrap_or(i64::MAX);
+                let sequence = Sequence::of(&done.topic, done.partition);
+                chain.take_changes(&sequence, below, &mut changes);
+            }
+        }
+        changes
     }
 
     /// Waits until there may be something to do.

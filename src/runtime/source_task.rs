@@ -66,12 +66,13 @@ pub(crate) async fn run(
 ) -> Result<Ended> {
     let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
     let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
+    state.forget_stale(context, spec, log).await?;
     let new_decoder = towpath_formats::decoder(source.config.format())?;
     let on_error = spec.tolerance();
     let mut task = SourceTask {
         context,
         source: source.config.source(),
-        intake: Intake::new(spec, source, &on_error, log)?,
+        intake: Intake::new(spec, source, &on_error, log, (context.task, Some(&state)))?,
         on_error,
         dead_letters: DeadLetters::of(context, spec, log),
         writer,
@@ -173,7 +174,8 @@ impl SourceTask<'_> {
         if let Some(dead_letters) = &mut self.dead_letters {
             batches.extend(dead_letters.batch(&refused, now_ms)?);
         }
-        let state = self.state.change(batch.state);
+        let mut state = self.state.remember(self.intake.take_changes());
+        state.extend(self.state.change(batch.state));
         let set = AppendSet {
             batches,
             state,

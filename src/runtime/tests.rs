@@ -3,6 +3,7 @@
 mod changes;
 mod dead_letters;
 mod fakes;
+mod remembering;
 mod transforms;
 
 use std::collections::BTreeMap;

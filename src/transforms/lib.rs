@@ -8,6 +8,7 @@
 
 mod by;
 mod cast;
+mod dedupe;
 mod drop_headers;
 mod extract_field;
 mod field;
@@ -33,6 +34,7 @@ mod redact;
 mod replace_field;
 mod route;
 mod sample;
+mod seen;
 mod set;
 mod set_schema_metadata;
 mod split;
@@ -52,6 +54,7 @@ use towpath_sdk::TransformType;
 pub fn types() -> Vec<TransformType> {
     vec![
         cast::TYPE,
+        dedupe::TYPE,
         drop_headers::TYPE,
         extract_field::TYPE,
         filter::TYPE,

@@ -2,16 +2,10 @@
 //! bad one once in the topic of dead letters, both in their order. A second sink writes that topic
 //! to a file, so that both can be compared with what was written to the input.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{kills_per_shape, output_bytes};
-use crate::harness::{Random, Workdir, read_lines};
+use crate::harness::{Random, Trickle, Workdir, read_lines};
 
 /// What the source cannot decode goes with its position.
 #[test]
@@ -95,7 +89,8 @@ fn check(pipeline: &str, line_of: super::LineOf) {
     let mut random = Random::new();
     let workdir = Workdir::new();
     workdir.write("pipeline.yaml", pipeline);
-    let mixer = Mixer::start(workdir.path("in"), random.fork());
+    let lines = Lines::default();
+    let trickle = Trickle::start(workdir.path("in/a.log"), random.fork(), lines, next_line);
     let kills = kills_per_shape();
     let mut alive = 0;
     for kill in 0..kills {
@@ -106,7 +101,7 @@ fn check(pipeline: &str, line_of: super::LineOf) {
         worker.kill_9();
         alive += u64::from(output_bytes(&workdir.path("out/bad")) > before);
     }
-    let (good, bad) = mixer.finish();
+    let (good, bad) = trickle.finish();
     workdir.drain("pipeline.yaml", 0);
     // Kills of a worker that does nothing would show nothing.
     assert!(
@@ -143,46 +138,13 @@ fn compare(what: &str, found: &[Vec<u8>], expected: &[Vec<u8>]) {
 /// Good and bad lines.
 type Lines = (Vec<Vec<u8>>, Vec<Vec<u8>>);
 
-/// Appends good and bad lines to one file, in pieces that end anywhere, until it is told to finish.
-struct Mixer {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Lines>,
-}
-
-impl Mixer {
-    fn start(directory: PathBuf, mut random: Random) -> Self {
-        fs::create_dir_all(&directory).unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
-        let thread = std::thread::spawn(move || {
-            let mut file = File::create_new(directory.join("a.log")).unwrap();
-            let (mut good, mut bad) = (Vec::new(), Vec::new());
-            while !told.load(Ordering::Relaxed) {
-                let mut chunk = Vec::new();
-                for _ in 0..random.between(1, 60) {
-                    let number = good.len() + bad.len();
-                    let line = if random.chance(30) {
-                        bad.push([format!("bad {number} ").as_bytes(), b"\xff"].concat());
-                        bad.last()
-                    } else {
-                        good.push(format!("{{\"number\":{number}}}").into_bytes());
-                        good.last()
-                    };
-                    chunk.extend_from_slice(line.expect("it was just pushed"));
-                    chunk.push(b'\n');
-                }
-                let cut = random.between(0, chunk.len() as u64) as usize;
-                file.write_all(&chunk[..cut]).unwrap();
-                std::thread::sleep(Duration::from_micros(random.between(200, 3000)));
-                file.write_all(&chunk[cut..]).unwrap();
-            }
-            (good, bad)
-        });
-        Self { stop, thread }
-    }
-
-    fn finish(self) -> Lines {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
+/// A good line, or now and then a bad one.
+fn next_line((good, bad): &mut Lines, random: &mut Random) -> Vec<u8> {
+    let number = good.len() + bad.len();
+    let (line, lines) = match random.chance(30) {
+        true => ([format!("bad {number} ").as_bytes(), b"\xff"].concat(), bad),
+        false => (format!("{{\"number\":{number}}}").into_bytes(), good),
+    };
+    lines.push(line.clone());
+    line
 }

@@ -51,7 +51,7 @@ pub use source::{Origin, Part, RECORD_BYTES_MAX, Source, SourceBatch, SourceCont
 pub use state::{Health, State, StateChange};
 pub use template::*;
 pub use transform::{
-    Transform, TransformConfig, TransformContext, TransformExample, TransformType,
+    Transform, TransformChanges, TransformConfig, TransformContext, TransformExample, TransformType,
 };
 pub use value::Value;
 pub use working::{Cell, Outgoing, RefusedRow, Side, WorkingBatch, in_topic_name};

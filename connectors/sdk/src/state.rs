@@ -36,7 +36,8 @@ impl StateChange {
 /// It is the only memory that survives a restart. A task changes only keys that belong to what it
 /// reads or writes itself; two tasks never change one key. Changes normally travel with records
 /// (in a [`crate::SourceBatch`]) or with offsets (in a [`crate::Flushed`]) and become durable with
-/// them in one step. A value that cannot be decoded is an error, never "start over".
+/// them in one step. A value that cannot be decoded is an error, never "start over". No key begins
+/// with byte 1: those are of the connector's transforms, and not shown.
 #[async_trait]
 pub trait State: Send + Sync {
     /// The value under `key`, including what this task has handed over but is not yet durable.

@@ -3,17 +3,49 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::config::{Format, Node, OptionsSpec, Problems};
-use crate::{Result, WorkingBatch};
+use crate::{Result, StateChange, WorkingBatch};
 
 /// One step between a source and the log, or between the log and a sink.
 pub trait Transform: Send {
-    /// Changes the selected rows of `batch`. It is a function of the batch and the batch's time: no
-    /// clock, no I/O. Called once for each batch, in order, by one task.
+    /// Changes the selected rows of `batch`. It is a function of the batch, the batch's time and its
+    /// state: no clock, no I/O. Called once for each batch, in order, by one task.
     ///
     /// # Errors
     /// Bad records are refused one by one ([`WorkingBatch::each`]); an error fails the task.
     fn apply(&mut self, batch: &mut WorkingBatch, context: &TransformContext) -> Result<()>;
+
+    /// Takes up the state of an earlier life: what [`Transform::changes`] has put and not deleted,
+    /// in the order of the keys. Called once, before the first batch, if
+    /// there is a [`TransformConfig::state_name`].
+    ///
+    /// # Errors
+    /// Fatal when it cannot be read: never "start over".
+    fn restore(&mut self, state: &[(Bytes, Bytes)]) -> Result<()> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// What the records below offset `below` have made of the state since the last call; at a
+    /// source `below` is beyond all. It becomes durable with what came of these records, or not at
+    /// all: so a restart finds the state as it was where it goes on. Records from `below` on may
+    /// have been applied; what they change comes with a later call.
+    fn changes(&mut self, below: i64) -> TransformChanges {
+        let _ = below;
+        TransformChanges::default()
+    }
+}
+
+/// Changes of a transform's state.
+#[derive(Debug, Default, PartialEq)]
+pub struct TransformChanges {
+    /// Those that mean nothing until `last` is durable: they may become so before it, in this order,
+    /// where there are more than one set of the log takes.
+    pub ahead: Vec<StateChange>,
+    /// The one that makes all count; `None` when nothing has changed. Small, as sets are limited.
+    pub last: Option<StateChange>,
 }
 
 /// What a transform is given with a batch.
@@ -45,6 +77,14 @@ pub trait TransformConfig: Debug + Send + Sync {
     /// Whether it asks for fields of the value, which only JSON has.
     fn needs_fields(&self) -> bool {
         false
+    }
+
+    /// Under which name it keeps state, if what it does with a record depends on those before it,
+    /// over restarts: its type, and whatever gives the state another meaning, without `/`. Then
+    /// there is an instance for each partition that is read, or for each task of a source, and each
+    /// has a state of its own. With another name it begins anew.
+    fn state_name(&self) -> Option<String> {
+        None
     }
 
     /// A new instance, for one task.

@@ -1,5 +1,6 @@
 //! How far each connector got, and moving that: only of a connector that does not run.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use towpath_log::{ConnectorKind as LoggedKind, RegistrationInfo, TopicInfo};
 use towpath_sdk::config::{Node, OptionType, Problems, Span, Start};
@@ -9,6 +10,7 @@ use super::Control;
 use crate::clock::now_ms;
 use crate::commit::log_error;
 use crate::status::{ConnectorKind, TaskState};
+use crate::step::{Sequence, remembered};
 
 /// What the log remembers of a connector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -191,7 +193,7 @@ impl Control {
             (None, Vec::new(), None)
         };
         let owner = group.as_deref().unwrap_or(&info.registration.name);
-        let state = self.log.state(owner);
+        let state = self.state_keys(owner);
         ConnectorOffsets {
             kind: if is_sink {
                 ConnectorKind::Sink
@@ -205,14 +207,35 @@ impl Control {
             group,
             generation,
             offsets,
-            state: state
-                .iter()
-                .map(|(key, value)| StateKey {
-                    key: printable(&String::from_utf8_lossy(key)),
-                    bytes: value.len() as u64,
-                })
-                .collect(),
+            state,
         }
+    }
+
+    /// The keys of a connector's state. What a transform remembers of a partition or task counts as
+    /// one.
+    fn state_keys(&self, owner: &str) -> Vec<StateKey> {
+        let topics = self.log.topics();
+        let name = |sequence: &Sequence| match sequence {
+            Sequence::Task(task) => format!("task {task}"),
+            Sequence::Partition(partition, id) => {
+                let topic = topics.iter().find(|topic| topic.id.to_string() == *id);
+                let topic = topic.map_or("a deleted topic", |topic| &topic.name);
+                format!("{topic} partition {partition}")
+            }
+        };
+        let mut keys: Vec<StateKey> = Vec::new();
+        for (key, value) in self.log.state(owner) {
+            let bytes = value.len() as u64;
+            let key = match remembered(&key) {
+                Some((transform, sequence)) => format!("{transform} of {}", name(&sequence)),
+                None => printable(&String::from_utf8_lossy(&key)),
+            };
+            match keys.last_mut().filter(|last| last.key == key) {
+                Some(last) => last.bytes += bytes,
+                None => keys.push(StateKey { key, bytes }),
+            }
+        }
+        keys
     }
 
     /// A sink's place in each partition of its topics that exist.
@@ -277,6 +300,7 @@ impl Control {
                 .because("it reads no such topic and partition")
                 .remedy(format!("`towpath offsets show {name}` lists them")));
         }
+        self.forget_remembered(info, &offsets)?;
         let changes: Vec<_> = offsets
             .iter()
             .map(|at| (at.topic.clone(), at.partition, at.offset))
@@ -289,6 +313,25 @@ impl Control {
             offsets,
             state_keys_deleted: 0,
         })
+    }
+
+    /// Deletes what transforms remember of the partitions of `offsets`: what comes again shall not be
+    /// taken for known. First this, then the offsets: a crash in between forgets only.
+    fn forget_remembered(
+        &self,
+        info: &RegistrationInfo,
+        offsets: &[PartitionOffset],
+    ) -> Result<()> {
+        let ids: Vec<_> = offsets
+            .iter()
+            .filter_map(|at| Some((at.partition, self.log.topic(&at.topic)?.id.to_string())))
+            .map(|(partition, topic)| Sequence::Partition(partition, topic))
+            .collect();
+        let group = info.registration.group_name();
+        let is_reset =
+            |key: &Bytes| remembered(key).is_some_and(|(_, sequence)| ids.contains(&sequence));
+        let keys = self.log.state(group).into_keys().filter(is_reset);
+        self.change_state(group, keys.map(|key| (key, None)))
     }
 
     fn reset_topics(

@@ -21,6 +21,7 @@ use crate::intake::Intake;
 use crate::partition;
 use crate::spec::{ConnectorSpec, SinkSpec, SourceSpec};
 use crate::status::TaskState;
+use crate::step::Sequence;
 use crate::supervisor::TaskContext;
 
 /// A case that is being played.
@@ -53,7 +54,7 @@ impl<'a> Play<'a> {
         records: &[InputRecord],
     ) -> Result<()> {
         let on_error = spec.tolerance();
-        let mut intake = Intake::new(spec, source, &on_error, self.log)?;
+        let mut intake = Intake::new(spec, source, &on_error, self.log, (0, None))?;
         let mut refusals = Refusals::new(spec, self.log);
         let mut decoder = towpath_formats::decoder(source.config.format())?();
         for record in records {
@@ -122,15 +123,21 @@ impl<'a> Play<'a> {
     pub fn sink(&mut self, spec: &ConnectorSpec, sink: &SinkSpec) -> Result<()> {
         let on_error = spec.tolerance();
         let (format, fields) = sink.config.format();
+        let reads = partitions(sink, self.log);
+        let mut chain = Chain::new(&spec.configured.transforms, on_error.clone());
+        if let Some(chain) = &mut chain {
+            for (topic, partition) in &reads {
+                chain.open(&Sequence::of(topic, *partition), None)?;
+            }
+        }
         let mut writing = Writing {
-            chain: Chain::new(&spec.configured.transforms, on_error.clone()),
+            chain,
             encoder: towpath_formats::encoder(format, &fields)?,
             progress: SinkProgress::new(on_error.clone()),
             now_ms: self.now_ms,
             arrived: Vec::new(),
         };
         let mut refusals = Refusals::new(spec, self.log);
-        let reads = partitions(sink, self.log);
         let mut next = 0;
         while let Some(written) = self.written.get(next) {
             next += 1;

@@ -29,7 +29,7 @@ pub struct World {
     pub batches: AtomicU64,
     pub acked: AtomicU64,
     /// What the sink has made durable.
-    delivered: Mutex<Vec<u64>>,
+    pub delivered: Mutex<Vec<u64>>,
     calls: AtomicU64,
     failures: AtomicU64,
 }
@@ -60,7 +60,7 @@ impl World {
             connector("numbers", Some(numbers), None),
             connector("memory", None, Some(memory)),
         ])
-        .with_transforms(vec![super::transforms::pick()])
+        .with_transforms(vec![super::transforms::pick(), super::remembering::once()])
     }
 
     /// Each number from 0 was delivered once, in order.
