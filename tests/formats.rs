@@ -1,5 +1,8 @@
-//! The formats that a source reads, through the real program: what stands in the file, what comes
-//! out as JSON lines, and what becomes of a bad record.
+//! The formats that sources read and sinks write, through the real program: what stands in the file,
+//! what comes out as JSON lines, what becomes of a bad record, and whether what is written can be
+//! read, also over kills.
+
+mod output;
 
 use crate::harness::{Workdir, wait_for};
 

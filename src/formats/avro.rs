@@ -14,15 +14,13 @@
 //! | duration | ISO 8601, such as `P1M2DT3.004S` |
 //!
 //! Own code instead of the crate `apache-avro`: that one is 58 packages and builds a tree of values
-//! for each record, where text is wanted. The tests hold it against files that crate has written.
+//! for each record, where text is wanted. The tests read files that fastavro
+//! wrote, and have fastavro read ours.
 
 mod binary;
 mod container;
 mod decode;
 mod encode;
 mod logical;
-mod schema;
 
-pub(crate) use container::AvroDecoder;
-pub use container::{AvroCodec, AvroWriter};
-pub use schema::AvroSchema;
+pub(crate) use container::{AvroDecoder, AvroWriter};

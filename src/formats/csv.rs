@@ -14,7 +14,7 @@ use towpath_sdk::config::{CsvOptions, TextType};
 use towpath_sdk::json;
 
 pub(crate) use decode::CsvDecoder;
-pub use encode::CsvWriter;
+pub(crate) use encode::CsvWriter;
 use field::Fields;
 
 use crate::parse::{Fault, Parser, utf8, whole_or_nothing};

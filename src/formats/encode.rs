@@ -1,32 +1,54 @@
-//! Encoders: from records to lines. What each format writes from each topic format is the table in
-//! `README.md`; every record ends with a newline.
+//! Encoders: from records to lines and blocks. What each format writes from each topic format is
+//! the table in `README.md`.
 
 use std::io::Write;
 
 use towpath_record::{BatchError, Record};
-use towpath_sdk::config::{Fields, Format, RecordField};
+use towpath_sdk::config::{Fields, Format, OutputFormat, RecordField};
 use towpath_sdk::json::{self, Fault};
 use towpath_sdk::{Encoder, Error, Result, SinkBatch};
+
+use crate::avro::AvroWriter;
+use crate::csv::CsvWriter;
 
 /// An encoder of `format`, or of each topic's own when that is `None`.
 ///
 /// # Errors
-/// A configuration error when `fields` need names, which only JSON has.
-pub fn encoder(format: Option<Format>, fields: &Fields) -> Result<Box<dyn Encoder>> {
-    if fields.is_bare_value() {
-        return Ok(Box::new(Bare { format }));
-    }
-    if format != Some(Format::Json) {
+/// A configuration error when `fields` need names and `format` has none.
+pub fn encoder(format: Option<OutputFormat>, fields: &Fields) -> Result<Box<dyn Encoder>> {
+    let bare = fields.is_bare_value();
+    if !bare && !format.as_ref().is_some_and(OutputFormat::has_names) {
         return Err(Error::configuration("write", "`fields` besides the value")
-            .because("only `json` has names for them")
+            .because("only `json`, `csv` and `avro` have names for them")
             .remedy("set `format: json`"));
     }
-    Ok(Box::new(Named {
-        fields: fields.iter().collect(),
-    }))
+    let document = match bare {
+        true => Document::Value,
+        false => Document::Object(fields.iter().collect()),
+    };
+    Ok(match format {
+        None => Box::new(Bare { format: None }),
+        Some(OutputFormat::Text | OutputFormat::Bytes) => Box::new(Bare {
+            format: Some(Format::Bytes),
+        }),
+        Some(OutputFormat::Json) if bare => Box::new(Bare {
+            format: Some(Format::Json),
+        }),
+        Some(OutputFormat::Json) => Box::new(JsonLines { document }),
+        Some(OutputFormat::Csv(output)) => Box::new(CsvLines {
+            document,
+            made: Vec::new(),
+            writer: CsvWriter::new(output),
+        }),
+        Some(OutputFormat::Avro(output)) => Box::new(AvroBlocks {
+            document,
+            made: Vec::new(),
+            writer: AvroWriter::new(output),
+        }),
+    })
 }
 
-/// The value alone.
+/// The value alone, a line each.
 struct Bare {
     format: Option<Format>,
 }
@@ -36,39 +58,120 @@ impl Encoder for Bare {
     fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
         match self.format.unwrap_or(batch.topic.format) {
             Format::Text | Format::Bytes => out.extend_from_slice(record.value.unwrap_or_default()),
-            Format::Json => {
-                let before = out.len();
-                if let Err(fault) = put_value(record.value, batch.topic.format, out) {
-                    out.truncate(before);
-                    return Err(refused(batch, record, fault));
-                }
-            }
+            Format::Json => Document::Value.put(batch, record, "JSON", out)?,
         }
         out.push(b'\n');
         Ok(())
     }
 }
 
-/// One JSON object a record, with the chosen fields in the order in which they were chosen.
-struct Named {
-    fields: Vec<RecordField>,
+/// A JSON document a line.
+struct JsonLines {
+    document: Document,
 }
 
-impl Encoder for Named {
+impl Encoder for JsonLines {
     fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
-        let before = out.len();
-        for (index, field) in self.fields.iter().enumerate() {
-            out.extend_from_slice(if index == 0 { b"{\"" } else { b",\"" });
-            out.extend_from_slice(field.as_str().as_bytes());
-            out.extend_from_slice(b"\":");
-            if let Err(fault) = put_field(*field, batch, record, out) {
-                out.truncate(before);
-                return Err(refused(batch, record, fault));
-            }
-        }
-        out.extend_from_slice(b"}\n");
+        self.document.put(batch, record, "JSON", out)?;
+        out.push(b'\n');
         Ok(())
     }
+}
+
+/// A line of CSV from a record's document.
+struct CsvLines {
+    document: Document,
+    /// Kept for its memory.
+    made: Vec<u8>,
+    writer: CsvWriter,
+}
+
+impl Encoder for CsvLines {
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        self.made.clear();
+        self.document.put(batch, record, "CSV", &mut self.made)?;
+        let written = self.writer.record(&self.made, out);
+        written.map_err(|fault| refused(batch, record, "CSV", fault))
+    }
+
+    fn head(&self) -> &[u8] {
+        self.writer.head()
+    }
+}
+
+/// Avro from a record's document.
+struct AvroBlocks {
+    document: Document,
+    /// Kept for its memory.
+    made: Vec<u8>,
+    writer: AvroWriter,
+}
+
+impl Encoder for AvroBlocks {
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        self.made.clear();
+        self.document.put(batch, record, "Avro", &mut self.made)?;
+        let written = self.writer.record(&self.made, out);
+        written.map_err(|why| refused(batch, record, "Avro", why))
+    }
+
+    fn head(&self) -> &[u8] {
+        self.writer.head()
+    }
+
+    fn has_blocks(&self) -> bool {
+        true
+    }
+
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        self.writer.block(records, buffer)
+    }
+}
+
+/// A record as one JSON document.
+enum Document {
+    /// The bare value.
+    Value,
+    /// An object of the chosen fields, in the order in which they were chosen.
+    Object(Vec<RecordField>),
+}
+
+impl Document {
+    /// Appends it, or nothing when the record has none: it cannot become `word` then.
+    #[inline]
+    fn put(
+        &self,
+        batch: &SinkBatch,
+        record: &Record<'_>,
+        word: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let before = out.len();
+        let put = match self {
+            Self::Value => put_value(record.value, batch.topic.format, out),
+            Self::Object(fields) => put_object(fields, batch, record, out),
+        };
+        put.map_err(|fault| {
+            out.truncate(before);
+            refused(batch, record, word, fault)
+        })
+    }
+}
+
+fn put_object(
+    fields: &[RecordField],
+    batch: &SinkBatch,
+    record: &Record<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    for (index, field) in fields.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"{\"" } else { b",\"" });
+        out.extend_from_slice(field.as_str().as_bytes());
+        out.extend_from_slice(b"\":");
+        put_field(*field, batch, record, out)?;
+    }
+    out.push(b'}');
+    Ok(())
 }
 
 fn put_field(
@@ -164,12 +267,16 @@ fn put_integer(number: i64, out: &mut Vec<u8>) {
     let _ = write!(out, "{number}");
 }
 
-fn refused(batch: &SinkBatch, record: &Record<'_>, fault: Fault) -> Error {
-    let place = format!(
-        "the record at offset {} of {}-{}",
-        record.offset, batch.topic.name, batch.partition
-    );
-    Error::record("write as JSON", place)
-        .because(fault)
+/// `record` cannot be written as `word`.
+fn refused(
+    batch: &SinkBatch,
+    record: &Record<'_>,
+    word: &str,
+    why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    let (offset, topic, partition) = (record.offset, &batch.topic.name, batch.partition);
+    let place = format!("the record at offset {offset} of {topic}-{partition}");
+    Error::record(format!("write as {word}"), place)
+        .because(why)
         .remedy("set `on_error: skip` to leave such records out")
 }

@@ -23,9 +23,8 @@ mod tests;
 mod typed;
 mod user_agent;
 
-pub use avro::{AvroCodec, AvroSchema, AvroWriter};
 pub use compression::StandardCodecs;
-pub use csv::{Csv, CsvWriter};
+pub use csv::Csv;
 pub use decode::decoder;
 pub use encode::encoder;
 pub use grok::{grok, grok_names};

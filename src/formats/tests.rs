@@ -67,7 +67,7 @@ fn encode(
     let batch = batch(topic, value);
     let record = batch.records().next().unwrap().unwrap();
     let mut out = b"before".to_vec();
-    let result = encoder(format, fields)
+    let result = encoder(format.map(Into::into), fields)
         .unwrap()
         .encode(&batch, &record, &mut out);
     let out = String::from_utf8_lossy(&out).into_owned();
@@ -145,7 +145,7 @@ fn several_fields_make_an_object_in_their_order() {
     );
     let one = encode(Format::Text, None, Some(Format::Json), &fields(&["key"])).unwrap();
     assert_eq!(one, "{\"key\":\"k\\\"ey\"}\n");
-    let error = encoder(Some(Format::Text), &all).err().unwrap();
+    let error = encoder(Some(Format::Text.into()), &all).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("set `format: json`"));
 }

@@ -274,6 +274,7 @@ impl Together<'_> {
             if let Some((name, format)) = without {
                 let fields = sink.connector.fields.iter();
                 fields.for_each(|field| field.refuse(name, format, problems));
+                refuse_output(sink, name, format, problems);
             }
         }
     }
@@ -383,5 +384,18 @@ fn may_write(topic: &Template, name: &str) -> bool {
     match topic.is_constant() {
         true => topic.literal_prefix() == name,
         false => name.starts_with(topic.literal_prefix()),
+    }
+}
+
+/// Values of `topic` that have no parts cannot be written in a format that needs some.
+fn refuse_output(sink: &Sink, topic: &str, format: Format, problems: &mut Problems) {
+    if let (Some(output), fields) = sink.config.format()
+        && !output.fits(&fields, format)
+    {
+        let (word, format) = (output.as_str(), format.as_str());
+        let message = format!("{word} needs JSON, but the values of `{topic}` are {format}");
+        let help = "write `format: json` where they are read, add a transform such as `parse_json`, \
+                    or write `fields: [value, offset]` and columns `value`, `offset`";
+        problems.push(Problem::new(sink.format_span, message).help(help));
     }
 }

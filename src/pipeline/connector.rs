@@ -1,6 +1,8 @@
 //! One connector: its entry to a [`Source`] or [`Sink`].
 
-use towpath_sdk::config::{Format, Key, Node, NodeValue, OptionsSpec, Problem, Problems, Span};
+use towpath_sdk::config::{
+    Key, Node, NodeValue, OptionsSpec, OutputFormat, Problem, Problems, Span,
+};
 use towpath_sdk::{Registry, Template, printable};
 
 use crate::diagnostic::Sources;
@@ -164,12 +166,16 @@ impl Reader<'_> {
         }
         let config = config??;
         let (format, fields) = config.format();
-        if !fields.is_bare_value() && format != Some(Format::Json) {
+        if !fields.is_bare_value() && !format.as_ref().is_some_and(OutputFormat::has_names) {
             let span = frame.own.span_of("fields");
-            let problem = Problem::new(span, "only JSON has names for several fields");
+            let problem = Problem::new(
+                span,
+                "only JSON, CSV and Avro have names for several fields",
+            );
             problems.push(problem.help("add `format: json`"));
         }
         Some(Sink {
+            format_span: frame.own.span_of("format"),
             connector: frame.connector?,
             topics: options.topics.0,
             group: options.group,

@@ -152,4 +152,6 @@ pub struct Sink {
     pub start: Start,
     /// The options of its type.
     pub config: Arc<dyn SinkConfig>,
+    /// Where what it writes is said.
+    pub(crate) format_span: Span,
 }

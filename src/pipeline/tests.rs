@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Compression, Fields, Format, InputFormat, Node, OneOrMany, PathTemplate, Problems, Secret, Size,
+    Compression, Fields, Format, InputFormat, Node, OneOrMany, OutputFormat, PathTemplate,
+    Problems, Secret, Size,
 };
 use towpath_sdk::{
     ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType, options,
@@ -80,7 +81,7 @@ impl SinkConfig for FileSink {
         String::new()
     }
 
-    fn format(&self) -> (Option<Format>, Fields) {
+    fn format(&self) -> (Option<OutputFormat>, Fields) {
         (None, self.fields.clone())
     }
 

@@ -1,9 +1,10 @@
 //! The sink `stdout`: encoded records into a buffer, the buffer to standard output.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use towpath_sdk::config::{Fields, Format, Node, Problems, options};
+use towpath_sdk::config::{Fields, Node, OutputFormat, Problems, options};
 use towpath_sdk::{
     Encoder, Error, Flushed, Result, Sink, SinkBatch, SinkConfig, SinkContext, SinkProgress,
     async_trait,
@@ -15,30 +16,36 @@ const BUFFER_BYTES: usize = 256 << 10;
 options! {
     /// Prints records, one a line.
     pub struct StdoutOptions {
-        /// What is written of a value; by default what the topic holds.
-        pub format: Option<Format>,
-        /// What of each record is written; other than `[value]` only with `format: json`.
+        /// What a record becomes; by default what the topic holds.
+        pub format: Option<OutputFormat>,
+        /// What of each record is written; other than `[value]` only with `json`, `csv` and `avro`.
         pub fields: Fields = ["value"],
     }
 }
 
 pub(crate) fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConfig>> {
-    Some(Arc::new(StdoutConfig(StdoutOptions::parse(
-        node, problems,
-    )?)))
+    Some(Arc::new(StdoutConfig {
+        options: StdoutOptions::parse(node, problems)?,
+        begun: Arc::default(),
+    }))
 }
 
 /// A checked configuration.
 #[derive(Debug)]
-struct StdoutConfig(StdoutOptions);
+struct StdoutConfig {
+    options: StdoutOptions,
+    /// Whether something was printed: what the output begins with comes once, whatever happens to
+    /// the task.
+    begun: Arc<AtomicBool>,
+}
 
 impl SinkConfig for StdoutConfig {
     fn far_side(&self) -> String {
         "stdout".to_owned()
     }
 
-    fn format(&self) -> (Option<Format>, Fields) {
-        (self.0.format, self.0.fields.clone())
+    fn format(&self) -> (Option<OutputFormat>, Fields) {
+        (self.options.format.clone(), self.options.fields.clone())
     }
 
     fn tasks_max(&self) -> u32 {
@@ -46,7 +53,7 @@ impl SinkConfig for StdoutConfig {
     }
 
     fn sink(&self) -> Box<dyn Sink> {
-        Box::new(Stdout::new(Box::new(std::io::stdout())))
+        Box::new(Stdout::new(self.begun.clone(), Box::new(std::io::stdout())))
     }
 }
 
@@ -56,15 +63,20 @@ pub(crate) struct Stdout {
     output: Arc<Mutex<Box<dyn Write + Send>>>,
     /// `None` before `open`.
     open: Option<(Box<dyn Encoder>, SinkProgress)>,
+    begun: Arc<AtomicBool>,
+    /// What was encoded of so many records.
     buffer: Vec<u8>,
+    records: u64,
 }
 
 impl Stdout {
-    pub(crate) fn new(output: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn new(begun: Arc<AtomicBool>, output: Box<dyn Write + Send>) -> Self {
         Self {
             output: Arc::new(Mutex::new(output)),
             open: None,
+            begun,
             buffer: Vec::new(),
+            records: 0,
         }
     }
 
@@ -75,8 +87,9 @@ impl Stdout {
         };
         for record in batch.records() {
             let record = record?;
-            if let Err(error) = encoder.encode(batch, &record, &mut self.buffer) {
-                progress.refuse(batch, &record, error)?;
+            match encoder.encode(batch, &record, &mut self.buffer) {
+                Ok(()) => self.records += 1,
+                Err(error) => progress.refuse(batch, &record, error)?,
             }
         }
         progress.reached(batch, batch.next_offset);
@@ -87,6 +100,15 @@ impl Stdout {
     async fn print(&mut self, and_flush: bool) -> Result<()> {
         let output = self.output.clone();
         let mut buffer = std::mem::take(&mut self.buffer);
+        if let Some((encoder, _)) = &mut self.open
+            && self.records > 0
+        {
+            encoder.block(self.records, &mut buffer)?;
+            self.records = 0;
+            if !self.begun.swap(true, Relaxed) {
+                buffer.splice(..0, encoder.head().iter().copied());
+            }
+        }
         let printed = tokio::task::spawn_blocking(move || {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             output.write_all(&buffer)?;

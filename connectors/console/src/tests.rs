@@ -291,7 +291,7 @@ impl Write for Printed {
 #[async_trait]
 impl SinkSubject for Printed {
     fn sink(&self) -> Box<dyn Sink> {
-        Box::new(Stdout::new(Box::new(self.clone())))
+        Box::new(Stdout::new(Arc::default(), Box::new(self.clone())))
     }
 
     fn at_least_once(&self) -> bool {
@@ -311,7 +311,7 @@ async fn stdout_passes_the_kit() {
 }
 
 async fn stdout(printed: &Printed, on_error: OnError) -> Stdout {
-    let mut stdout = Stdout::new(Box::new(printed.clone()));
+    let mut stdout = Stdout::new(Arc::default(), Box::new(printed.clone()));
     let context = SinkContext {
         on_error: on_error.into(),
         ..sink_context(Arc::default())

@@ -43,10 +43,32 @@ pub struct Envelope<'a> {
 }
 
 /// Turns records into what stands in a file, object or body.
+///
+/// What stands there is [`Encoder::head`] once, and behind it stretches of records: the sink has
+/// each encoded into a buffer of that place, and [`Encoder::block`] makes of a buffer what is
+/// written. No encoder keeps anything of a record beyond the buffer. So a sink may have many places
+/// at once, may cut one back to the end of any stretch, and may go on there without reading it.
 pub trait Encoder: Send {
     /// Appends one record of `batch`, with what separates it from the next. A record error means
     /// that the record cannot be written in this format, and nothing was appended.
     fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()>;
+
+    /// What a file, object or body begins with, before its first record; always the same.
+    fn head(&self) -> &[u8] {
+        &[]
+    }
+
+    /// Whether records stand in blocks. Otherwise each is a line.
+    fn has_blocks(&self) -> bool {
+        false
+    }
+
+    /// Makes one block of `buffer`, which holds what `encode` appended of `records` records, one at
+    /// least. Lines stay as they are.
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        let _ = (records, buffer);
+        Ok(())
+    }
 }
 
 /// Compresses a stream; the result may be cut into members (gzip) or frames (zstd).

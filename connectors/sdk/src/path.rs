@@ -58,6 +58,11 @@ impl Path {
         &self.steps
     }
 
+    /// The path of `steps`; `None` when there are none.
+    pub fn of(steps: Vec<Step>) -> Option<Self> {
+        (!steps.is_empty()).then_some(Self { steps })
+    }
+
     /// The first `steps` steps, of which there is at least one.
     pub fn prefix(&self, steps: usize) -> Self {
         Self {

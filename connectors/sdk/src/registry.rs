@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::config::{Fields, Format, InputFormat, Node, OptionsSpec, Problems};
+use crate::config::{Fields, InputFormat, Node, OptionsSpec, OutputFormat, Problems};
 use crate::{Sink, Source, TransformType};
 
 /// A connector type: what stands behind a `type:` word.
@@ -66,7 +66,7 @@ pub trait SinkConfig: Debug + Send + Sync {
     fn far_side(&self) -> String;
 
     /// What is written, and of which fields; `None` takes the topic's format.
-    fn format(&self) -> (Option<Format>, Fields);
+    fn format(&self) -> (Option<OutputFormat>, Fields);
 
     /// The most tasks that make sense.
     fn tasks_max(&self) -> u32 {

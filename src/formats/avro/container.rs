@@ -5,94 +5,67 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, DeflateEncoder};
 use towpath_record::BatchBuilder;
-use towpath_sdk::json::Documents;
+use towpath_sdk::config::{AvroCodec, AvroOutput, AvroSchema};
+use towpath_sdk::json::{Documents, Fault};
 use towpath_sdk::{Decoder, Envelope, Error, Result};
 
-use super::AvroSchema;
 use super::binary::{Input, put_bytes, put_long};
-use crate::parse::{Fault, push};
+use super::decode::decode;
+use super::encode::{Misfit, encode};
+use crate::parse::push;
 
 const MAGIC: &[u8] = b"Obj\x01";
 /// Bytes of a block, decompressed, at most.
 const BLOCK_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of the records of one file, as JSON, at most.
 const FILE_JSON_BYTES_MAX: usize = 1 << 30;
-/// A block is written once it holds so many bytes: what the specification's own tools do.
-const BLOCK_BYTES: usize = 64_000;
-
-/// How blocks are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AvroCodec {
-    /// Not at all.
-    #[default]
-    Null,
-    /// Deflate (RFC 1951).
-    Deflate,
-    /// Snappy, with a CRC-32.
-    Snappy,
-    /// Zstandard.
-    Zstandard,
+/// What a block decompresses to; `None` for one that is damaged or too large.
+fn decompress(codec: AvroCodec, block: &[u8]) -> Option<Vec<u8>> {
+    let bounded = |reader: &mut dyn Read| {
+        let mut plain = Vec::new();
+        reader
+            .take(BLOCK_BYTES_MAX + 1)
+            .read_to_end(&mut plain)
+            .ok()?;
+        (plain.len() as u64 <= BLOCK_BYTES_MAX).then_some(plain)
+    };
+    match codec {
+        AvroCodec::Null => Some(block.to_vec()),
+        AvroCodec::Deflate => bounded(&mut DeflateDecoder::new(block)),
+        AvroCodec::Zstandard => bounded(&mut zstd::Decoder::with_buffer(block).ok()?),
+        AvroCodec::Snappy => {
+            let (block, sum) = block.split_last_chunk::<4>()?;
+            let size = snap::raw::decompress_len(block).ok()?;
+            if size as u64 > BLOCK_BYTES_MAX {
+                return None;
+            }
+            let plain = snap::raw::Decoder::new().decompress_vec(block).ok()?;
+            (crc32(&plain) == *sum).then_some(plain)
+        }
+    }
 }
 
-impl AvroCodec {
-    const ALL: [Self; 4] = [Self::Null, Self::Deflate, Self::Snappy, Self::Zstandard];
-
-    /// As a file's header names it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Deflate => "deflate",
-            Self::Snappy => "snappy",
-            Self::Zstandard => "zstandard",
+/// `block` as the codec compresses it; `None` for one that stays as it is.
+fn compress(codec: AvroCodec, block: &[u8]) -> Result<Option<Vec<u8>>> {
+    let cannot =
+        |error: std::io::Error| Error::transient("compress", "an Avro block").because(error);
+    Ok(Some(match codec {
+        AvroCodec::Null => return Ok(None),
+        AvroCodec::Deflate => {
+            let mut out = Vec::new();
+            DeflateEncoder::new(block, flate2::Compression::default())
+                .read_to_end(&mut out)
+                .map_err(cannot)?;
+            out
         }
-    }
-
-    fn decompress(self, block: &[u8]) -> Option<Vec<u8>> {
-        let bounded = |reader: &mut dyn Read| {
-            let mut plain = Vec::new();
-            reader
-                .take(BLOCK_BYTES_MAX + 1)
-                .read_to_end(&mut plain)
-                .ok()?;
-            (plain.len() as u64 <= BLOCK_BYTES_MAX).then_some(plain)
-        };
-        match self {
-            Self::Null => Some(block.to_vec()),
-            Self::Deflate => bounded(&mut DeflateDecoder::new(block)),
-            Self::Zstandard => bounded(&mut zstd::Decoder::with_buffer(block).ok()?),
-            Self::Snappy => {
-                let (block, sum) = block.split_last_chunk::<4>()?;
-                let size = snap::raw::decompress_len(block).ok()?;
-                if size as u64 > BLOCK_BYTES_MAX {
-                    return None;
-                }
-                let plain = snap::raw::Decoder::new().decompress_vec(block).ok()?;
-                (crc32(&plain) == *sum).then_some(plain)
-            }
+        AvroCodec::Zstandard => zstd::bulk::compress(block, 0).map_err(cannot)?,
+        AvroCodec::Snappy => {
+            let compressed = snap::raw::Encoder::new().compress_vec(block);
+            let mut out = compressed.map_err(|error| cannot(error.into()))?;
+            out.extend_from_slice(&crc32(block));
+            out
         }
-    }
-
-    fn compress(self, block: &[u8]) -> Result<Vec<u8>> {
-        let cannot =
-            |error: std::io::Error| Error::transient("compress", "an Avro block").because(error);
-        match self {
-            Self::Null => Ok(block.to_vec()),
-            Self::Deflate => {
-                let mut out = Vec::new();
-                DeflateEncoder::new(block, flate2::Compression::default())
-                    .read_to_end(&mut out)
-                    .map_err(cannot)?;
-                Ok(out)
-            }
-            Self::Zstandard => zstd::bulk::compress(block, 0).map_err(cannot),
-            Self::Snappy => {
-                let compressed = snap::raw::Encoder::new().compress_vec(block);
-                let mut out = compressed.map_err(|error| cannot(error.into()))?;
-                out.extend_from_slice(&crc32(block));
-                Ok(out)
-            }
-        }
-    }
+    }))
 }
 
 fn crc32(bytes: &[u8]) -> [u8; 4] {
@@ -117,7 +90,7 @@ impl AvroDecoder {
             let count = input.size().map_err(fault)?;
             let at = input.at();
             let block = input.bytes().map_err(fault)?;
-            let plain = codec.decompress(block).ok_or(Fault {
+            let plain = decompress(codec, block).ok_or(Fault {
                 at,
                 what: "a damaged block, or one of more than 64 MiB",
             });
@@ -134,7 +107,7 @@ impl AvroDecoder {
     fn block(&mut self, schema: &AvroSchema, count: usize, block: &[u8]) -> Result<(), Fault> {
         let mut input = Input::new(block);
         for _ in 0..count {
-            schema.decode(&mut input, &mut self.made)?;
+            decode(schema, &mut input, &mut self.made)?;
             self.ends.push(self.made.len());
             if self.made.len() > FILE_JSON_BYTES_MAX {
                 return Err(input.fault("a file of more than 1 GiB of JSON"));
@@ -175,10 +148,8 @@ fn header<'a>(input: &mut Input<'a>) -> Result<(AvroSchema, AvroCodec, &'a [u8])
                         Some(parsed.map_err(|why| Error::record("read", "Avro").because(why))?);
                 }
                 "avro.codec" => {
-                    let known = AvroCodec::ALL.into_iter();
-                    let named = known
-                        .into_iter()
-                        .find(|codec| codec.as_str().as_bytes() == value);
+                    let word = std::str::from_utf8(value).ok();
+                    let named = word.and_then(AvroCodec::from_word);
                     codec = named.ok_or_else(|| {
                         let what = "a codec other than null, deflate, snappy and zstandard";
                         fault(Fault { at, what })
@@ -211,87 +182,82 @@ impl Decoder for AvroDecoder {
     }
 }
 
-/// Writes the records of one file after another.
+/// Makes what stands in files of one schema.
 ///
-/// The marker is made from the schema, so that a file can be gone on with after a restart without
-/// reading it.
+/// The marker between blocks is made from the schema and the codec, so that a file can be gone on
+/// with after a restart without reading it.
 #[derive(Debug)]
-pub struct AvroWriter {
+pub(crate) struct AvroWriter {
     schema: AvroSchema,
     codec: AvroCodec,
-    marker: [u8; 16],
+    /// What a file begins with: the magic, the schema and codec, the marker.
+    head: Vec<u8>,
     documents: Documents,
-    /// The block at hand, and how many records it has.
-    block: Vec<u8>,
-    count: i64,
 }
 
+/// Bytes of a marker.
+const MARKER_BYTES: usize = 16;
+
 impl AvroWriter {
-    /// A writer for records of `schema`.
-    pub fn new(schema: AvroSchema, codec: AvroCodec) -> Self {
-        let low = rabin(schema.text.as_bytes(), EMPTY);
-        let high = rabin(schema.text.as_bytes(), low);
-        let mut marker = [0; 16];
-        marker[..8].copy_from_slice(&low.to_le_bytes());
-        marker[8..].copy_from_slice(&high.to_le_bytes());
+    pub(crate) fn new(AvroOutput { schema, codec }: AvroOutput) -> Self {
+        let mut head = MAGIC.to_vec();
+        put_long(2, &mut head);
+        for (name, value) in [
+            ("avro.schema", schema.text()),
+            ("avro.codec", codec.as_str()),
+        ] {
+            put_bytes(name.as_bytes(), &mut head);
+            put_bytes(value.as_bytes(), &mut head);
+        }
+        put_long(0, &mut head);
+        let low = rabin(&head, EMPTY);
+        let high = rabin(&head, low);
+        head.extend_from_slice(&low.to_le_bytes());
+        head.extend_from_slice(&high.to_le_bytes());
         Self {
             schema,
             codec,
-            marker,
+            head,
             documents: Documents::default(),
-            block: Vec::new(),
-            count: 0,
         }
     }
 
-    /// Appends what a file begins with.
-    pub fn begin(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(MAGIC);
-        put_long(2, out);
-        put_bytes(b"avro.schema", out);
-        put_bytes(self.schema.text.as_bytes(), out);
-        put_bytes(b"avro.codec", out);
-        put_bytes(self.codec.as_str().as_bytes(), out);
-        put_long(0, out);
-        out.extend_from_slice(&self.marker);
+    /// What a file begins with.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head
     }
 
-    /// Takes one record, JSON text, and appends the block when it has become full.
+    /// Appends `value`, JSON text, as it stands in a block.
     ///
     /// # Errors
-    /// A record error when the record is no JSON or does not fit the schema; it is not taken then.
-    pub fn record(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let before = self.block.len();
+    /// Says why it is no JSON or does not fit the schema; nothing is appended then.
+    pub(crate) fn record(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+        let before = out.len();
         self.documents.reset(Bytes::new());
         let span = self.documents.make(|made| made.extend_from_slice(value));
         let root = self.documents.parse(span);
-        root.and_then(|root| self.schema.encode(&self.documents, root, &mut self.block))
-            .map_err(|fault| {
-                self.block.truncate(before);
-                Error::record("write", "as Avro").because(fault)
-            })?;
-        self.count += 1;
-        if self.block.len() >= BLOCK_BYTES {
-            self.end_block(out)?;
-        }
-        Ok(())
+        let root = root.map_err(|fault| fault.to_string())?;
+        encode(&self.schema, &self.documents, root, out).map_err(|Misfit { path, what }| {
+            out.truncate(before);
+            match path {
+                Some(path) => format!("{what}, at `{path}`"),
+                None => what.to_owned(),
+            }
+        })
     }
 
-    /// Appends the block at hand, so that the file holds every record taken; nothing when there is
-    /// none.
+    /// Makes a block of `records`, which `block` holds.
     ///
     /// # Errors
-    /// The compressor's; the records stay taken.
-    pub fn end_block(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        if self.count == 0 {
-            return Ok(());
-        }
-        let block = self.codec.compress(&self.block)?;
-        put_long(self.count, out);
-        put_bytes(&block, out);
-        out.extend_from_slice(&self.marker);
-        self.block.clear();
-        self.count = 0;
+    /// The compressor's; `block` is as it was then.
+    pub(crate) fn block(&self, records: u64, block: &mut Vec<u8>) -> Result<()> {
+        let compressed = compress(self.codec, block)?;
+        let content = compressed.as_deref().unwrap_or(block);
+        let mut made = Vec::with_capacity(content.len() + 2 * MARKER_BYTES);
+        put_long(i64::try_from(records).unwrap_or(i64::MAX), &mut made);
+        put_bytes(content, &mut made);
+        made.extend_from_slice(&self.head[self.head.len() - MARKER_BYTES..]);
+        *block = made;
         Ok(())
     }
 }

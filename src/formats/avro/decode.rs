@@ -2,22 +2,24 @@
 
 use std::io::Write;
 
+use towpath_sdk::config::{AvroSchema, AvroType as Type, AvroTypeId as TypeId};
 use towpath_sdk::json;
 
 use super::binary::Input;
 use super::logical;
-use super::schema::{AvroSchema, DEPTH_MAX, Type, TypeId};
 use crate::parse::Fault;
 
 /// Bytes of JSON that one record may become: a few bytes can stand for any number of nulls.
 const JSON_BYTES_MAX: usize = 64 << 20;
 
-impl AvroSchema {
-    /// Appends the value that stands next in `input`.
-    pub(super) fn decode(&self, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let end = out.len().saturating_add(JSON_BYTES_MAX);
-        Decode { schema: self, end }.value(self.root, input, out, 0)
-    }
+/// Appends the value of `schema` that stands next in `input`.
+pub(super) fn decode(
+    schema: &AvroSchema,
+    input: &mut Input<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let end = out.len().saturating_add(JSON_BYTES_MAX);
+    Decode { schema, end }.value(schema.root(), input, out, 0)
 }
 
 struct Decode<'a> {
@@ -34,13 +36,13 @@ impl Decode<'_> {
         out: &mut Vec<u8>,
         depth: usize,
     ) -> Result<(), Fault> {
-        if depth == DEPTH_MAX {
+        if depth == AvroSchema::DEPTH_MAX {
             return Err(input.fault("nested more than 64 deep"));
         }
         if out.len() > self.end {
             return Err(input.fault("a record of more than 64 MiB"));
         }
-        match &self.schema.types[id] {
+        match self.schema.get(id) {
             Type::Array(items) => self.blocks(*items, false, input, out, depth),
             Type::Map(values) => self.blocks(*values, true, input, out, depth),
             Type::Union(branches) => {

@@ -2,39 +2,54 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use towpath_sdk::json::{Documents, Fault, Kind, NodeId};
+use towpath_sdk::config::{AvroField as Field, AvroSchema, AvroType as Type, AvroTypeId as TypeId};
+use towpath_sdk::json::{Documents, Kind, NodeId};
+use towpath_sdk::{Path, Step};
 
 use super::binary::{put_bytes, put_long};
 use super::logical;
-use super::schema::{AvroSchema, DEPTH_MAX, Field, Type, TypeId};
 
 /// Values that are tried for one record at most: unions within unions could be tried without end.
 const STEPS_MAX: u32 = 10_000_000;
 
-impl AvroSchema {
-    /// Appends the value `root`; says what does not fit when that is so, and may have appended
-    /// something then.
-    pub(super) fn encode(
-        &self,
-        documents: &Documents,
-        root: NodeId,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let mut encode = Encode {
-            schema: self,
-            documents,
-            steps: 0,
-        };
-        encode
-            .value(self.root, Some(root), out, 0)
-            .map_err(|what| Fault { at: 0, what })
-    }
+/// Appends the value `root`; what does not fit when that is so, and may have appended something
+/// then.
+pub(super) fn encode(
+    schema: &AvroSchema,
+    documents: &Documents,
+    root: NodeId,
+    out: &mut Vec<u8>,
+) -> Result<(), Misfit> {
+    let mut encode = Encode {
+        schema,
+        documents,
+        steps: 0,
+        way: Vec::new(),
+    };
+    let value = encode.value(schema.root(), Some(root), out, 0);
+    value.map_err(|what| {
+        encode.way.reverse();
+        Misfit {
+            path: Path::of(encode.way),
+            what,
+        }
+    })
+}
+
+/// Why a value does not fit a schema.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    /// Where in the value; `None` for all of it.
+    pub path: Option<Path>,
+    pub what: &'static str,
 }
 
 struct Encode<'a> {
     schema: &'a AvroSchema,
     documents: &'a Documents,
     steps: u32,
+    /// From what does not fit up to the root.
+    way: Vec<Step>,
 }
 
 impl Encode<'_> {
@@ -47,12 +62,12 @@ impl Encode<'_> {
         depth: usize,
     ) -> Result<(), &'static str> {
         self.steps += 1;
-        if depth == DEPTH_MAX || self.steps > STEPS_MAX {
+        if depth == AvroSchema::DEPTH_MAX || self.steps > STEPS_MAX {
             return Err("a value nested too deep for its schema");
         }
         let schema = self.schema;
         let kind = node.map_or(Kind::Null, |node| self.documents.kind(node));
-        match (&schema.types[id], kind, node) {
+        match (schema.get(id), kind, node) {
             (Type::Union(branches), _, _) => self.union(branches, node, out, depth),
             (Type::Null, Kind::Null, _) => Ok(()),
             (Type::Array(items), Kind::Array, Some(node)) => {
@@ -88,15 +103,27 @@ impl Encode<'_> {
         depth: usize,
     ) -> Result<(), &'static str> {
         let before = out.len();
+        let optional = branches.len() == 2 && branches.iter().any(|id| self.is_null(*id));
+        let mut why = "a value that fits no branch of its union";
         for (index, branch) in branches.iter().enumerate() {
             // A schema has far fewer branches than 2^63.
             put_long(index as i64, out);
-            if self.value(*branch, node, out, depth + 1).is_ok() {
-                return Ok(());
+            match self.value(*branch, node, out, depth + 1) {
+                Ok(()) => return Ok(()),
+                // What is wrong with an optional value is said as of any other.
+                Err(what) if optional && !self.is_null(*branch) => why = what,
+                Err(_) => {}
             }
             out.truncate(before);
         }
-        Err("a value that fits no branch of its union")
+        if !optional {
+            self.way.clear();
+        }
+        Err(why)
+    }
+
+    fn is_null(&self, id: TypeId) -> bool {
+        *self.schema.get(id) == Type::Null
     }
 
     fn record(
@@ -110,12 +137,23 @@ impl Encode<'_> {
         for field in fields {
             let value = self.documents.field(node, &field.name);
             found += usize::from(value.is_some());
-            self.value(field.value, value, out, depth + 1)?;
+            self.value(field.value, value, out, depth + 1)
+                .inspect_err(|_| self.way.push(Step::Field(field.name.clone())))?;
         }
-        if found < self.documents.children(node).count() {
-            return Err("a field that the schema does not have");
+        let documents = self.documents;
+        if found == documents.children(node).count() {
+            return Ok(());
         }
-        Ok(())
+        let is_foreign = |child: &NodeId| {
+            let mut fields = fields.iter();
+            !fields.any(|field| documents.is_field(node, *child, &field.name))
+        };
+        let Some(foreign) = documents.children(node).find(is_foreign) else {
+            return Err("a field that stands twice");
+        };
+        let name = documents.name(foreign).into_owned();
+        self.way.push(Step::Field(name));
+        Err("a field that the schema does not have")
     }
 
     /// The items of an array, or the values of a map with their names, as one block.
@@ -131,11 +169,17 @@ impl Encode<'_> {
         let count = documents.children(node).count();
         if count > 0 {
             put_long(count as i64, out);
-            for item in documents.children(node) {
+            for (index, item) in documents.children(node).enumerate() {
                 if are_named {
                     put_bytes(documents.name(item).as_bytes(), out);
                 }
-                self.value(items, Some(item), out, depth + 1)?;
+                self.value(items, Some(item), out, depth + 1)
+                    .inspect_err(|_| {
+                        self.way.push(match are_named {
+                            true => Step::Field(documents.name(item).into_owned()),
+                            false => Step::Index(index as u32),
+                        });
+                    })?;
             }
         }
         put_long(0, out);

@@ -1,8 +1,9 @@
 //! Avro files of another program, and files that are wrong.
 
-use towpath_sdk::config::InputFormat;
+use towpath_sdk::config::{AvroCodec, AvroOutput, AvroSchema, InputFormat};
 
-use crate::{AvroCodec, AvroSchema, AvroWriter, decoder};
+use crate::avro::AvroWriter;
+use crate::decoder;
 
 /// The records of the file `bytes` as JSON.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
@@ -27,6 +28,13 @@ const FILES: [&[u8]; 4] = [
     include_bytes!("avro/snappy.avro"),
     include_bytes!("avro/zstandard.avro"),
 ];
+
+fn writer(schema: &str) -> AvroWriter {
+    AvroWriter::new(AvroOutput {
+        schema: AvroSchema::parse(schema).unwrap(),
+        codec: AvroCodec::Null,
+    })
+}
 
 #[test]
 fn files_of_fastavro_are_read() {
@@ -71,14 +79,11 @@ fn damaged_files_are_refused() {
     }
     assert!(damaged(FILES[2], 17).contains("a damaged block"));
     // A million nulls in a block of no bytes is fine, 2^60 are not.
-    let mut file = Vec::new();
-    AvroWriter::new(AvroSchema::parse("\"null\"").unwrap(), AvroCodec::Null).begin(&mut file);
+    let file = writer("\"null\"").head().to_vec();
     let marker = file[file.len() - 16..].to_vec();
     let many = [&file[..], &[0x80, 0x89, 0x7a, 0], &marker].concat();
     assert_eq!(read(&many).unwrap().len(), 1_000_000);
-    let list = AvroSchema::parse(r#"{"type":"array","items":"null"}"#).unwrap();
-    let mut file = Vec::new();
-    AvroWriter::new(list, AvroCodec::Null).begin(&mut file);
+    let file = writer(r#"{"type":"array","items":"null"}"#).head().to_vec();
     let endless = [
         &file[..],
         &[2, 20],
@@ -95,30 +100,29 @@ fn damaged_files_are_refused() {
 #[test]
 fn what_does_not_fit_the_schema_is_refused() {
     let check = |schema: &str, value: &str, expected: &str| {
-        let mut writer = AvroWriter::new(AvroSchema::parse(schema).unwrap(), AvroCodec::Null);
-        let error = writer
-            .record(value.as_bytes(), &mut Vec::new())
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            format!("cannot write as Avro: {expected} at byte 0"),
-            "{value}"
-        );
-        let mut out = Vec::new();
-        writer.end_block(&mut out).unwrap();
-        assert!(out.is_empty(), "the record was taken");
+        let mut block = b"before".to_vec();
+        let error = writer(schema).record(value.as_bytes(), &mut block);
+        assert_eq!(error.unwrap_err(), expected, "{value}");
+        assert_eq!(block, b"before", "a part of it was taken");
     };
     let record = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
     check(
         record,
         r#"{"a":1,"b":2}"#,
-        "a field that the schema does not have",
+        "a field that the schema does not have, at `b`",
     );
+    check(record, r#"{"a":1,"a":2}"#, "a field that stands twice");
     check(
         record,
         "{}",
-        "null or nothing where the schema wants a value",
+        "null or nothing where the schema wants a value, at `a`",
+    );
+    let nested = r#"{"type":"record","name":"R","fields":[{"name":"a","type":
+        ["null",{"type":"array","items":{"type":"map","values":"int"}}]}]}"#;
+    check(
+        nested,
+        r#"{"a":[{},{"x y":true}]}"#,
+        "a value of another type than the schema's, at `a[1].`x y``",
     );
     check(record, "[1]", "a value of another type than the schema's");
     check(
@@ -134,6 +138,11 @@ fn what_does_not_fit_the_schema_is_refused() {
     check("\"bytes\"", "\"?\"", "bytes that are not base64");
     check(
         r#"["null","int"]"#,
+        "\"x\"",
+        "a text where the schema has another type",
+    );
+    check(
+        r#"["null","int","boolean"]"#,
         "\"x\"",
         "a value that fits no branch of its union",
     );

@@ -2,13 +2,80 @@
 
 use std::fmt::Write;
 
-use proptest::prelude::*;
-use towpath_sdk::Path;
-use towpath_sdk::config::{CsvOptions, TextType};
+use std::sync::Arc;
 
-use super::avro::read;
+use proptest::prelude::*;
+use towpath_record::BatchBuilder;
+use towpath_sdk::config::{
+    AvroCodec, AvroOutput, AvroSchema, CsvOptions, CsvOutput, Fields, Format, InputFormat,
+    OutputFormat, TextType,
+};
+use towpath_sdk::{Path, SinkBatch, SinkTopic};
+
+use super::fields;
 use super::parsers::parse;
-use crate::{AvroCodec, AvroSchema, AvroWriter, Csv, CsvWriter, Logfmt, Syslog};
+use crate::{Logfmt, Syslog, decoder, encoder};
+
+/// A file of `values`, the records of a topic of `topic`, that was flushed after every `stretch`.
+fn written(
+    topic: Format,
+    values: &[Vec<u8>],
+    format: impl Into<OutputFormat>,
+    fields: &Fields,
+    stretch: usize,
+) -> Vec<u8> {
+    let mut builder = BatchBuilder::default();
+    for value in values {
+        builder.push(7, Some(b"k"), Some(value), &[]).unwrap();
+    }
+    let topic = SinkTopic {
+        name: "t".into(),
+        id: "id".into(),
+        format: topic,
+    };
+    let batches = builder.finish().into_iter().collect();
+    let batch = SinkBatch::new(Arc::new(topic), 0, 0, batches);
+    let mut encoder = encoder(Some(format.into()), fields).unwrap();
+    let mut file = encoder.head().to_vec();
+    let mut block = Vec::new();
+    for (index, record) in batch.records().enumerate() {
+        encoder
+            .encode(&batch, &record.unwrap(), &mut block)
+            .unwrap();
+        if (index + 1) % stretch == 0 || index + 1 == values.len() {
+            encoder
+                .block((index % stretch + 1) as u64, &mut block)
+                .unwrap();
+            file.append(&mut block);
+        }
+    }
+    file
+}
+
+/// The records of `payloads` of one place.
+fn read<'a>(
+    payloads: impl IntoIterator<Item = &'a [u8]>,
+    format: impl Into<InputFormat>,
+) -> Result<Vec<String>, String> {
+    let mut out = BatchBuilder::default();
+    let mut decoder = decoder(format).unwrap()();
+    for payload in payloads {
+        let read = decoder.decode(payload, &Default::default(), &mut out);
+        read.map_err(|error| error.to_string())?;
+    }
+    let batch = out.finish();
+    let records = batch.iter().flat_map(|batch| batch.records());
+    let value = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
+    Ok(records
+        .map(|record| value(record.unwrap().value.unwrap()))
+        .collect())
+}
+
+/// The lines of a file, as a source cuts it.
+fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    assert_eq!(file.last(), Some(&b'\n'));
+    file[..file.len() - 1].split(|byte| *byte == b'\n')
+}
 
 /// Text of any characters, those that formats treat as special in plenty.
 fn text() -> impl Strategy<Value = String> {
@@ -32,35 +99,104 @@ fn number() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,20})?(e-?[0-9]{1,3})?"
 }
 
+/// Any JSON document of some depth, as it would be written.
+fn document() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|flag| flag.to_string()),
+        number(),
+        text().prop_map(|text| quoted(&text)),
+    ];
+    scalar.prop_recursive(4, 30, 5, |inner| {
+        let list = prop::collection::vec(inner.clone(), 0..5);
+        let object = prop::collection::vec((text(), inner), 0..5);
+        prop_oneof![
+            list.prop_map(|items| format!("[{}]", items.join(","))),
+            object.prop_map(|entries| {
+                let entry = |(name, value)| format!("{}:{value}", quoted(name));
+                let entries = entries.iter().map(|(name, value)| entry((name, value)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
 proptest! {
     #[test]
-    fn csv(string in text(), number in number(), whole in any::<i128>(), flag in any::<bool>(), null in any::<bool>(), semicolon in any::<bool>(), single in any::<bool>()) {
+    fn lines_of_text_and_bytes(values in prop::collection::vec("[^\n]{0,20}", 1..5)) {
+        let bytes: Vec<Vec<u8>> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        for format in [Format::Text, Format::Bytes] {
+            let file = written(format, &bytes, format, &Fields::default(), 2);
+            prop_assert_eq!(read(lines(&file), format), Ok(values.clone()));
+        }
+    }
+
+    #[test]
+    fn json(values in prop::collection::vec(document(), 1..5), binary in prop::collection::vec(any::<u8>(), 0..20), string in text()) {
+        let bytes: Vec<Vec<u8>> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        let file = written(Format::Json, &bytes, Format::Json, &Fields::default(), 2);
+        prop_assert_eq!(read(lines(&file), Format::Json), Ok(values.clone()));
+        // Several fields are one document, with the value in it.
+        let file = written(Format::Json, &bytes, Format::Json, &fields(&["value", "key"]), 2);
+        let whole = values.iter().map(|value| format!("{{\"value\":{value},\"key\":\"k\"}}"));
+        prop_assert_eq!(read(lines(&file), Format::Json), Ok(whole.collect()));
+        // What has no parts is a string.
+        let file = written(Format::Text, &[string.as_bytes().to_vec()], Format::Json, &Fields::default(), 1);
+        prop_assert_eq!(read(lines(&file), Format::Json), Ok(vec![quoted(&string)]));
+        let mut base64 = Vec::new();
+        towpath_sdk::json::put_base64(&binary, &mut base64);
+        let file = written(Format::Bytes, &[binary], Format::Json, &Fields::default(), 1);
+        prop_assert_eq!(read(lines(&file), Format::Json), Ok(vec![String::from_utf8(base64).unwrap()]));
+        // A list is a file of its own.
+        let list = format!("[{}]", values.join(" , "));
+        prop_assert_eq!(read([list.as_bytes()], InputFormat::JsonArray), Ok(values));
+    }
+
+    #[test]
+    fn csv(
+        string in text(), number in number(), whole in any::<i128>(), flag in any::<bool>(), null in any::<bool>(), millis in -60_000_000_000_000i64..200_000_000_000_000,
+        semicolon in any::<bool>(), single in any::<bool>(), header in any::<bool>(), rows in 1usize..4,
+    ) {
         let (delimiter, quote) = (if semicolon { b';' } else { b',' }, if single { b'\'' } else { b'"' });
-        let columns = [("s", TextType::String), ("f", TextType::Float), ("i", TextType::Integer), ("b", TextType::Boolean), ("n", TextType::String)];
-        let mut writer = CsvWriter::new(
-            columns.iter().map(|(name, _)| Path::parse(name).unwrap()).collect(), delimiter, quote,
-        );
-        let mut reader = Csv::new(CsvOptions {
-            header: true,
+        let columns = [
+            ("s", TextType::String), ("f", TextType::Float), ("i", TextType::Integer), ("b", TextType::Boolean),
+            ("at", TextType::Timestamp { format: None }), ("n", TextType::String),
+        ];
+        let output = CsvOutput {
+            columns: columns.iter().map(|(name, _)| Path::parse(name).unwrap()).collect(), header, delimiter, quote,
+        };
+        let input = CsvOptions {
+            header,
             columns: columns.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             delimiter,
             quote,
             escape: quote,
             empty_is_null: true,
             lenient: false,
-        }).unwrap();
+        };
         let string = quoted(&string);
         let last = if null { "null" } else { &string };
-        let value = format!("{{\"s\":{string},\"f\":{number},\"i\":{whole},\"b\":{flag},\"n\":{last}}}");
-        let mut file = Vec::new();
-        writer.header(&mut file);
-        writer.record(value.as_bytes(), &mut file).unwrap();
-        let file = String::from_utf8(file).unwrap();
-        let mut out = Vec::new();
-        let at = reader.header(&file, 0).unwrap();
-        let end = reader.record(&file, at, &mut out).unwrap();
-        prop_assert_eq!(end, file.len());
-        prop_assert_eq!(String::from_utf8(out).unwrap(), value);
+        let at = jiff::Timestamp::from_millisecond(millis).unwrap();
+        let value = format!("{{\"s\":{string},\"f\":{number},\"i\":{whole},\"b\":{flag},\"at\":\"{at}\",\"n\":{last}}}");
+        let values = vec![value.clone().into_bytes(); rows];
+        let file = written(Format::Json, &values, OutputFormat::Csv(output), &Fields::default(), 2);
+        prop_assert_eq!(read([&file[..]], InputFormat::Csv(input)), Ok(vec![value; rows]));
+    }
+
+    #[test]
+    fn csv_of_one_column_and_nested_values(values in prop::collection::vec(document(), 1..4)) {
+        let output = CsvOutput { columns: vec![Path::parse("value[0]").unwrap()], header: true, delimiter: b',', quote: b'"' };
+        let bytes: Vec<Vec<u8>> = values.iter().map(|value| format!("[{value}]").into_bytes()).collect();
+        let file = written(Format::Json, &bytes, OutputFormat::Csv(output), &fields(&["value", "offset"]), 2);
+        let expected = values.iter().map(|value| {
+            let text = match &value[..] {
+                "null" => quoted(""),
+                string if string.starts_with('"') => string.to_owned(),
+                other => quoted(other),
+            };
+            format!("{{\"value[0]\":{text}}}")
+        });
+        prop_assert_eq!(read([&file[..]], InputFormat::Csv(CsvOptions::default())), Ok(expected.collect()));
     }
 
     #[test]
@@ -125,16 +261,11 @@ proptest! {
             list = serde_json::Value::from(list),
         );
         let codec = [AvroCodec::Null, AvroCodec::Deflate, AvroCodec::Snappy, AvroCodec::Zstandard][codec];
-        let mut writer = AvroWriter::new(AvroSchema::parse(&schema).unwrap(), codec);
-        let mut file = Vec::new();
-        writer.begin(&mut file);
-        writer.record(value.as_bytes(), &mut file).unwrap();
-        writer.record(value.as_bytes(), &mut file).unwrap();
-        writer.end_block(&mut file).unwrap();
-        writer.record(value.as_bytes(), &mut file).unwrap();
-        writer.end_block(&mut file).unwrap();
-        prop_assert_eq!(read(&file), Ok(vec![value; 3]));
-        prop_assert!(read(&file[..file.len() - 1]).is_err());
+        let output = AvroOutput { schema: AvroSchema::parse(&schema).unwrap(), codec };
+        let values = vec![value.clone().into_bytes(); 3];
+        let file = written(Format::Json, &values, OutputFormat::Avro(output), &Fields::default(), 2);
+        prop_assert_eq!(read([&file[..]], InputFormat::Avro), Ok(vec![value; 3]));
+        prop_assert!(read([&file[..file.len() - 1]], InputFormat::Avro).is_err());
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use towpath_log::{Log, TopicBatch};
 use towpath_pipeline::InputRecord;
 use towpath_record::{Batch, BatchBuilder, Header, stamp_base_offset};
+use towpath_sdk::config::InputFormat;
 use towpath_sdk::{
     Decoder, Encoder, Envelope, Error, ErrorKind, Origin, Original, Part, Refused, Result,
     SinkBatch, SinkProgress, SinkTopic, Stage, Tolerance,
@@ -194,6 +195,9 @@ impl Writing {
             let mut line = Vec::new();
             match self.encoder.encode(&read, &record, &mut line) {
                 Ok(()) => {
+                    if self.encoder.has_blocks() {
+                        line = read_back(&mut *self.encoder, line)?;
+                    }
                     line.pop_if(|last| *last == b'\n');
                     self.arrived.push(Arrived {
                         value: Some(line),
@@ -205,6 +209,22 @@ impl Writing {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// What a reader finds in a file with the one record that is `encoded`, a block of Avro.
+fn read_back(encoder: &mut dyn Encoder, mut encoded: Vec<u8>) -> Result<Vec<u8>> {
+    encoder.block(1, &mut encoded)?;
+    let file = [encoder.head(), &encoded].concat();
+    let mut read = BatchBuilder::default();
+    let mut decoder = towpath_formats::decoder(InputFormat::Avro)?();
+    decoder.decode(&file, &Envelope::default(), &mut read)?;
+    let read = read.finish();
+    let mut records = read.iter().flat_map(Batch::records);
+    let record = records.next().transpose().map_err(unreadable)?;
+    Ok(record
+        .and_then(|record| record.value)
+        .unwrap_or_default()
+        .to_vec())
 }
 
 /// What becomes of the bad records of one connector.

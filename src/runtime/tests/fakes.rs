@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use towpath_record::BatchBuilder;
-use towpath_sdk::config::{Fields, Format, InputFormat, Node, Problems};
+use towpath_sdk::config::{Fields, InputFormat, Node, OutputFormat, Problems};
 use towpath_sdk::{
     ConnectorType, Error, Flushed, Origin, Original, Part, Refused, Registry, Result, Sink,
     SinkBatch, SinkConfig, SinkContext, SinkOffset, SinkProgress, SinkType, Source, SourceBatch,
@@ -281,7 +281,7 @@ impl SinkConfig for Memory {
     fn far_side(&self) -> String {
         "memory".to_owned()
     }
-    fn format(&self) -> (Option<Format>, Fields) {
+    fn format(&self) -> (Option<OutputFormat>, Fields) {
         (None, Fields::default())
     }
     fn tasks_max(&self) -> u32 {

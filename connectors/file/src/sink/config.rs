@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Compression, Duration, Fields, Format, Node, PathTemplate, Problem, Problems, Size, Timezone,
+    Compression, Duration, Fields, Node, OutputFormat, PathTemplate, Problem, Problems, Size,
+    Timezone,
 };
 use towpath_sdk::{Sink, SinkConfig, SinkType, TemplateName, choice, options};
 
@@ -14,9 +15,9 @@ options! {
     pub(super) struct FileSinkOptions {
         /// Where each record goes; folders are created.
         pub(super) path: PathTemplate,
-        /// What is written of a value; by default what the topic holds.
-        pub(super) format: Option<Format>,
-        /// What of each record is written; other than `[value]` only with `format: json`.
+        /// What a record becomes; by default what the topic holds.
+        pub(super) format: Option<OutputFormat>,
+        /// What of each record is written; other than `[value]` only with `json`, `csv` and `avro`.
         pub(super) fields: Fields = ["value"],
         /// Whether the files are compressed.
         pub(super) compression: Compression = "none",
@@ -135,8 +136,8 @@ impl SinkConfig for FileSinkConfig {
         self.path.clone()
     }
 
-    fn format(&self) -> (Option<Format>, Fields) {
-        (self.options.format, self.options.fields.clone())
+    fn format(&self) -> (Option<OutputFormat>, Fields) {
+        (self.options.format.clone(), self.options.fields.clone())
     }
 
     /// A file has one writer.

@@ -2,7 +2,7 @@
 //! fail, which is how a crash at every step is tried.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Seek};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -165,6 +165,16 @@ impl Disk {
                 .map_err(|error| failed("read", path, error))?;
         }
         Ok(last == [b'\n'])
+    }
+
+    /// A second handle, to read from the start with; nothing else uses the place they share.
+    pub(super) fn again(&self, file: &File, path: &str) -> Result<File> {
+        let again = || {
+            let mut again = file.try_clone()?;
+            again.rewind()?;
+            Ok(again)
+        };
+        again().map_err(|error| failed("read", path, error))
     }
 
     /// Asks the kernel to start writing a range back, so that a later sync has little to wait for.

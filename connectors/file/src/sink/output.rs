@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-use towpath_sdk::{Compressor, Result};
+use towpath_sdk::{Compressor, Encoder, Result};
 
 use super::disk::Disk;
 use super::entry::{Entry, Known};
@@ -19,8 +19,9 @@ pub(super) struct Output {
     pub(super) path: String,
     /// What the state will say of it; `file` is the file as it is now, with all that was written.
     pub(super) entry: Entry,
-    /// Encoded, not yet written.
+    /// Encoded, not yet written, of so many records.
     pub(super) buffer: Vec<u8>,
+    pub(super) records: u64,
     /// Closed only when everything in it is synced.
     pub(super) handle: Option<File>,
     /// The file's last byte is no newline: it gets one before anything else.
@@ -45,6 +46,7 @@ impl Output {
             path,
             entry,
             buffer: Vec::new(),
+            records: 0,
             handle: None,
             unfinished_line: false,
             synced,
@@ -74,16 +76,22 @@ impl Output {
     }
 
     /// Writes what is buffered, as one member or frame if `compressor` is there; `packed` is its
-    /// buffer. The file must be open.
+    /// buffer. The file must be open. One that is empty is given its head.
     pub(super) fn drain(
         &mut self,
         disk: &Disk,
+        encoder: &mut dyn Encoder,
         compressor: Option<&mut (dyn Compressor + '_)>,
         packed: &mut Vec<u8>,
     ) -> Result<()> {
         let (Some(handle), Some(file)) = (&self.handle, &mut self.entry.file) else {
             return Ok(());
         };
+        encoder.block(self.records, &mut self.buffer)?;
+        self.records = 0;
+        if file.length == 0 && !encoder.head().is_empty() {
+            self.buffer.splice(..0, encoder.head().iter().copied());
+        }
         let bytes = match compressor {
             None => {
                 if self.unfinished_line {

@@ -166,7 +166,7 @@ impl Writer {
         if self.opened.len() >= self.limits.open_files {
             self.close_oldest()?;
         }
-        let output = &mut self.outputs[index];
+        let output = &self.outputs[index];
         let Some(known) = output.entry.file else {
             return Ok(());
         };
@@ -176,7 +176,16 @@ impl Writer {
         if let Some(how) = differs_open(&self.disk, &file, &output.path, &known, found)? {
             return Err(not_ours(&self.connector, &output.path, &how));
         }
-        if self.compressor.is_none() {
+        if known.length > 0 && !self.begins_as_now(&file, &output.path)? {
+            return Err(Error::configuration("go on with", &output.path)
+                .because(
+                    "it does not begin as `format` says: it has other columns, or another schema \
+                     or codec",
+                )
+                .remedy("give `path` another name, or put `format` back"));
+        }
+        let output = &mut self.outputs[index];
+        if self.compressor.is_none() && !self.encoder.has_blocks() {
             let whole = self
                 .disk
                 .ends_in_newline(&file, &output.path, known.length)?;

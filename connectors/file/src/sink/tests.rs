@@ -138,6 +138,44 @@ impl Encoder for Lines {
     }
 }
 
+/// A head, and blocks that say how many lines they have.
+struct Blocks(&'static str);
+
+const HEAD: &str = "the head\n";
+
+impl Encoder for Blocks {
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        Lines.encode(batch, record, out)
+    }
+
+    fn head(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn has_blocks(&self) -> bool {
+        true
+    }
+
+    /// Ends in no newline: none may be added.
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        let lines = String::from_utf8(std::mem::take(buffer)).unwrap();
+        buffer.extend_from_slice(format!("{records}:{lines}.").as_bytes());
+        Ok(())
+    }
+}
+
+/// The lines of a file that `Blocks` has written.
+fn unblocked(text: &str) -> String {
+    let blocks = text.strip_prefix(HEAD).expect("a head");
+    let blocks = blocks.strip_suffix('.').expect("whole blocks").split('.');
+    let lines = blocks.map(|block| {
+        let (count, lines) = block.split_once(':').expect("a block");
+        assert_eq!(count, lines.lines().count().to_string());
+        lines
+    });
+    lines.collect()
+}
+
 struct TestCodecs;
 
 /// Collects a member, and compresses it at its end.
@@ -173,10 +211,14 @@ impl Codecs for TestCodecs {
 
     fn decompressor(
         &self,
-        _: &Compression,
+        compression: &Compression,
         input: Box<dyn Read + Send>,
     ) -> Result<Box<dyn Read + Send>> {
-        Ok(input)
+        Ok(match compression {
+            Compression::None => input,
+            Compression::Gzip { .. } => Box::new(flate2::read::MultiGzDecoder::new(input)),
+            Compression::Zstd { .. } => Box::new(zstd::Decoder::new(input).unwrap()),
+        })
     }
 }
 
@@ -226,6 +268,8 @@ struct Subject {
     generation: u32,
     on_error: OnError,
     limits: Limits,
+    /// What its files begin with, if it writes blocks.
+    head: Option<&'static str>,
     commits: tokio::runtime::Runtime,
 }
 
@@ -248,6 +292,7 @@ impl Subject {
                 open_files: 256,
                 changes_bytes: 500 << 10,
             },
+            head: None,
             commits: tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap(),
@@ -269,7 +314,10 @@ impl Subject {
             generation: self.generation,
             partitions: partitions.collect(),
             state: self.committed.clone(),
-            encoder: Box::new(Lines),
+            encoder: match self.head {
+                Some(head) => Box::new(Blocks(head)),
+                None => Box::new(Lines),
+            },
             value_at: |_, _| Ok(None),
             codecs: Arc::new(TestCodecs),
             on_error: self.on_error.into(),

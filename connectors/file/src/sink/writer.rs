@@ -1,14 +1,17 @@
 //! The work of one task: records into buffers, buffers into files, files into a commit. Blocking.
 
 use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use towpath_record::Record;
+use towpath_sdk::config::Compression;
 use towpath_sdk::{
-    Compressor, Encoder, Result, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkProgress,
-    State, StateChange,
+    Codecs, Compressor, Encoder, Result, SinkBatch, SinkContext, SinkOffset, SinkPartition,
+    SinkProgress, State, StateChange,
 };
 
 use super::ahead;
@@ -37,7 +40,9 @@ pub(super) struct Writer {
     pub(super) state: Arc<dyn State>,
     /// Where commits, which are async, are waited for.
     commits: Handle,
-    encoder: Box<dyn Encoder>,
+    pub(super) encoder: Box<dyn Encoder>,
+    codecs: Arc<dyn Codecs>,
+    compression: Compression,
     pub(super) compressor: Option<Box<dyn Compressor>>,
     /// Compressed bytes on their way to a file.
     packed: Vec<u8>,
@@ -98,6 +103,8 @@ impl Writer {
             commits,
             encoder: context.encoder,
             compressor: context.codecs.compressor(&options.compression)?,
+            codecs: context.codecs,
+            compression: options.compression,
             packed: Vec::new(),
             disk,
             limits,
@@ -161,6 +168,12 @@ impl Writer {
         if nothing_committed || entry.generation < self.generation {
             return Ok(false);
         }
+        // Records of another format go to a file of their own.
+        if let Some((file, _)) = self.disk.open(path)?
+            && !self.begins_as_now(&file, path)?
+        {
+            return Ok(false);
+        }
         let age_ms = towpath_sdk::now_ms().saturating_sub(entry.started_ms);
         let due = self.due(Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)));
         let stream: Arc<str> = entry.stream.as_str().into();
@@ -168,6 +181,19 @@ impl Writer {
         self.outputs
             .push(Output::new(stream, path.to_owned(), entry, due));
         Ok(true)
+    }
+
+    /// Whether `file` begins with what a file of this format begins with.
+    pub(super) fn begins_as_now(&self, file: &File, path: &str) -> Result<bool> {
+        let head = self.encoder.head();
+        if head.is_empty() {
+            return Ok(true);
+        }
+        let file = Box::new(self.disk.again(file, path)?);
+        let mut content = self.codecs.decompressor(&self.compression, file)?;
+        let mut begins = vec![0; head.len()];
+        // What cannot be read so was written in another format.
+        Ok(content.read_exact(&mut begins).is_ok() && begins == head)
     }
 
     /// When a file of this age is full.
@@ -219,17 +245,15 @@ impl Writer {
         let before = output.buffer.len();
         self.encoder.encode(batch, record, &mut output.buffer)?;
         self.buffered += output.buffer.len() - before;
+        output.records += 1;
         if !output.changed {
             output.changed = true;
             self.changing += output.change_bytes();
         }
         if let Some(size) = self.rotate.as_ref().and_then(|rotate| rotate.size) {
-            // What compression will make of the buffer is not known yet.
-            let pending = if self.compressor.is_none() {
-                output.buffer.len() as u64
-            } else {
-                0
-            };
+            // What compression or blocks will make of the buffer is not known yet.
+            let plain = self.compressor.is_none() && !self.encoder.has_blocks();
+            let pending = if plain { output.buffer.len() as u64 } else { 0 };
             if output.length() + pending >= size.0 {
                 self.finish(index);
                 *current = None;
@@ -309,9 +333,10 @@ impl Writer {
                 .compressor
                 .as_deref_mut()
                 .map(|compressor| compressor as _);
+            let encoder = &mut *self.encoder;
             let output = &mut self.outputs[index];
             let length = output.length();
-            output.drain(&self.disk, compressor, &mut self.packed)?;
+            output.drain(&self.disk, encoder, compressor, &mut self.packed)?;
             self.written_bytes += output.length() - length;
             self.buffered -= waiting;
         }

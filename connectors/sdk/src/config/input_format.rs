@@ -5,8 +5,8 @@ mod tests;
 
 use super::shared::refuse_later;
 use super::{
-    Columns, CsvOptions, Format, Key, Kind, Mode, Node, NodeValue, OptionType, Problem, Problems,
-    Separator,
+    Columns, CsvOptions, Format, Key, Kind, Mode, Node, NodeValue, OptionType, OptionsSpec,
+    Problem, Problems, Separator,
 };
 use crate::{choice, options};
 
@@ -168,22 +168,18 @@ impl OptionType for InputFormat {
     }
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let word = node.get("type").unwrap_or(node);
-        refuse_later(word, "the format", &["parquet"], problems)?;
-        if !matches!(node.value, NodeValue::Map(_)) {
-            // A word is a map of its type alone.
-            InputWord::parse(node, problems)?;
-            let key = Key {
-                name: "type".to_owned(),
-                span: node.span,
-            };
-            let entries = NodeValue::Map(vec![(key, node.clone())]);
-            return Self::parse(&Node::new(node.span, entries), problems);
-        }
+        let node = &of_word::<InputWord>(node, problems)?;
         let options = InputOptions::parse(node, problems)?;
-        refuse_foreign(options.r#type, node, problems);
+        let word = options.r#type;
+        refuse_foreign(
+            word.as_str(),
+            word.options(),
+            InputOptions::spec(),
+            node,
+            problems,
+        );
         let lenient = options.is_lenient();
-        Some(match options.r#type {
+        Some(match word {
             InputWord::Text => Self::Text,
             InputWord::Bytes => Self::Bytes,
             InputWord::Json if options.array == Some(true) => Self::JsonArray,
@@ -203,16 +199,38 @@ impl OptionType for InputFormat {
     }
 }
 
-/// Reports the entries of `node` that are options of other formats than `word`.
-fn refuse_foreign(word: InputWord, node: &Node, problems: &mut Problems) {
+/// A word is a map of its type alone; `None`, and a problem, when it is no `Word`.
+pub(super) fn of_word<Word: OptionType>(node: &Node, problems: &mut Problems) -> Option<Node> {
+    let word = node.get("type").unwrap_or(node);
+    refuse_later(word, "the format", &["parquet"], problems)?;
+    if let NodeValue::Map(_) = node.value {
+        return Some(node.clone());
+    }
+    Word::parse(node, problems)?;
+    let key = Key {
+        name: "type".to_owned(),
+        span: node.span,
+    };
+    let entries = NodeValue::Map(vec![(key, node.clone())]);
+    Some(Node::new(node.span, entries))
+}
+
+/// Reports the entries of `node` that are options of other formats than `word`, which has its
+/// `own`; `spec` has all.
+pub(super) fn refuse_foreign(
+    word: &str,
+    own: &[&str],
+    spec: OptionsSpec,
+    node: &Node,
+    problems: &mut Problems,
+) {
     let NodeValue::Map(entries) = &node.value else {
         return;
     };
-    let (spec, own) = (InputOptions::spec(), word.options());
     for (key, _) in entries {
         let name = key.name.as_str();
         if name != "type" && !own.contains(&name) && spec.get(name).is_some() {
-            let message = format!("`{name}` is no option of the format `{}`", word.as_str());
+            let message = format!("`{name}` is no option of the format `{word}`");
             let help = match own {
                 [] => "it has none".to_owned(),
                 own => format!("its options are: {}", own.join(", ")),

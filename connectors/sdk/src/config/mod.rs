@@ -5,12 +5,14 @@
 //! the struct, its parser, its defaults, the JSON Schema and the table in the README. Where the
 //! tree comes from (YAML) is not known here.
 
+mod avro_schema;
 mod csv;
 mod forms;
 mod input_format;
 mod manual;
 mod node;
 mod options;
+mod output_format;
 mod problem;
 mod shared;
 mod spec;
@@ -22,12 +24,14 @@ mod values;
 mod tests;
 
 pub use crate::{choice, options};
+pub use avro_schema::{AvroField, AvroSchema, AvroType, AvroTypeId};
 pub use csv::{Columns, CsvOptions, Mode, Separator, TextType};
 pub use forms::{PathTemplate, Pattern};
 pub use input_format::InputFormat;
 pub use manual::text_forms;
 pub use node::{Key, Node, NodeValue, Reference, Span};
 pub use options::{OptionType, Reader, parse_choice};
+pub use output_format::{AvroCodec, AvroOutput, CsvOutput, OutputFormat};
 pub use problem::{Problem, Problems, nearest};
 pub use shared::{Compression, Fields, Format, RecordField};
 pub use spec::{Form, Kind, OptionSpec, OptionsSpec, Word, markdown_table};

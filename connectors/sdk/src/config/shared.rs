@@ -3,8 +3,7 @@
 use super::{Kind, Node, NodeValue, OptionType, Problem, Problems, Word};
 use crate::choice;
 
-/// What a topic's values are, and what is read from or written to a file, object or body. A word,
-/// or a map with `type`.
+/// What a topic's values are. A word, or a map with `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// UTF-8 text.
@@ -16,7 +15,8 @@ pub enum Format {
 }
 
 const FORMATS: &[&str] = &["text", "bytes", "json"];
-const LATER_FORMATS: &[&str] = &["csv", "logfmt", "syslog", "avro", "parquet"];
+/// What is JSON in a topic.
+const OUTSIDE_FORMATS: &[&str] = &["csv", "logfmt", "syslog", "avro", "parquet"];
 
 impl Format {
     /// The word that is written for it.
@@ -47,7 +47,13 @@ impl OptionType for Format {
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let node = type_word(node, &[], problems)?;
-        refuse_later(node, "the format", LATER_FORMATS, problems)?;
+        if let Some(word) = node.text().filter(|word| OUTSIDE_FORMATS.contains(word)) {
+            let message = format!("no values of a topic are {word}");
+            let help =
+                "write `format: json`: sources read other formats into it, sinks write from it";
+            problems.push(Problem::new(node.span, message).help(help));
+            return None;
+        }
         match super::parse_choice(node, FORMATS, problems)? {
             "text" => Some(Self::Text),
             "bytes" => Some(Self::Bytes),

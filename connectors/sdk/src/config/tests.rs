@@ -240,7 +240,7 @@ fn shared_types() {
     check::<Format>(&map(&[("type", text("json"))]), "Json");
     check::<Format>(
         &text("csv"),
-        "the format `csv` is not supported yet; it comes with a later version of towpath",
+        "no values of a topic are csv; write `format: json`: sources read other formats into it, sinks write from it",
     );
     check::<Format>(
         &map(&[("typ", text("json"))]),

@@ -23,6 +23,8 @@ struct Load {
     keys: u64,
     /// State in one set.
     changes_bytes: usize,
+    /// Whether blocks are written.
+    blocks: bool,
 }
 
 impl Load {
@@ -75,6 +77,9 @@ impl Load {
             }
         }
         let mut found = files(folder);
+        if self.blocks {
+            found.values_mut().for_each(|text| *text = unblocked(text));
+        }
         if rotated {
             // Files are named by stream and first offset, which must be true.
             let mut streams = BTreeMap::<String, String>::new();
@@ -113,6 +118,7 @@ fn check(
         let mut subject = Subject::new(folder.path(), path, others);
         subject.limits.open_files = 8;
         subject.limits.changes_bytes = load.changes_bytes;
+        subject.head = load.blocks.then_some(HEAD);
         let fault = Fault::after(steps);
         let crashed = load.run(&subject, &fault).is_err();
         assert_eq!(crashed, fault.struck());
@@ -130,6 +136,7 @@ fn check(
         let mut subject = Subject::new(folder.path(), path, others);
         subject.limits.open_files = 8;
         subject.limits.changes_bytes = load.changes_bytes;
+        subject.head = load.blocks.then_some(HEAD);
         loop {
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -166,6 +173,7 @@ const SMALL: Load = Load {
     batches_per_flush: 2,
     keys: 1,
     changes_bytes: 500 << 10,
+    blocks: false,
 };
 
 #[test]
@@ -218,6 +226,36 @@ fn rotated_files() {
         name,
         1,
     );
+}
+
+#[test]
+fn files_of_blocks() {
+    let load = Load {
+        blocks: true,
+        ..SMALL
+    };
+    let name = |partition: u32, _| format!("{partition}.blocks");
+    check(&load, "{partition}.blocks", &[], name, 1);
+    let gzip = [("compression", "gzip")];
+    check(
+        &load,
+        "{partition}.gz",
+        &gzip,
+        |partition, _| format!("{partition}.gz"),
+        1,
+    );
+    let rotate = [("rotate.size", "60B")];
+    let name = |partition: u32, _| partition.to_string();
+    check(
+        &load,
+        "{partition}@{start_offset:03}.blocks",
+        &rotate,
+        name,
+        1,
+    );
+    let load = Load { keys: 5, ..load };
+    let name = |partition: u32, offset: u64| format!("{partition}/k{}", offset % 5);
+    check(&load, "{partition}/{key}", &[], name, 3);
 }
 
 #[test]
@@ -298,6 +336,7 @@ fn more_files_than_may_be_open() {
         batches_per_flush: 1,
         keys: 500,
         changes_bytes: 500 << 10,
+        blocks: false,
     };
     check(
         &load,
@@ -317,6 +356,7 @@ fn very_many_files_in_one_batch() {
         batches_per_flush: 1,
         keys: 30_000,
         changes_bytes: 500 << 10,
+        blocks: false,
     };
     let later = ("rotate.time", "1h");
     for (path, others) in [("{key}", &[][..]), ("{key}@{start_offset}", &[later])] {

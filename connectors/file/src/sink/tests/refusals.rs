@@ -58,6 +58,56 @@ fn a_file_that_is_not_the_committed_one_is_left_alone() {
 }
 
 #[test]
+fn a_file_of_another_format_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, compression) in [("out", "none"), ("out.gz", "gzip"), ("out.zst", "zstd")] {
+        let options = [("compression", compression)];
+        let mut subject = Subject::new(folder.path(), path, &options);
+        subject.head = Some(HEAD);
+        subject.deliver(&["a"]).unwrap();
+        subject.deliver(&["b", "c"]).unwrap();
+        subject.head = Some("another head\n");
+        let error = subject.deliver(&["d"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("does not begin as `format` says")
+        );
+        subject.head = Some(HEAD);
+        subject.deliver(&["d"]).unwrap();
+        let text = files(folder.path()).remove(path).unwrap();
+        assert_eq!(text, HEAD.to_owned() + "1:a\n.2:b\nc\n.1:d\n.");
+    }
+    // What others wrote, too.
+    let path = folder.path().join("theirs");
+    for (theirs, expected) in [(HEAD, Ok(())), ("x", Err(ErrorKind::Configuration))] {
+        std::fs::write(&path, theirs).unwrap();
+        let mut subject = Subject::new(folder.path(), "theirs", &[("if_exists", "append")]);
+        subject.head = Some(HEAD);
+        let delivered = subject.deliver(&["a"]);
+        assert_eq!(delivered.map_err(|error| error.kind()), expected);
+    }
+}
+
+#[test]
+fn rotation_goes_on_with_another_format_in_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let rotate = [("rotate.size", "1KiB")];
+    let mut subject = Subject::new(folder.path(), "{start_offset}", &rotate);
+    for (head, value) in [(HEAD, "a"), (HEAD, "b"), ("H", "c"), ("H", "d")] {
+        subject.head = Some(head);
+        subject.deliver(&[value]).unwrap();
+    }
+    let expected = [
+        ("0", HEAD.to_owned() + "1:a\n.1:b\n."),
+        ("2", "H1:c\n.1:d\n.".to_owned()),
+    ];
+    let expected = expected.map(|(name, text)| (name.to_owned(), text));
+    assert_eq!(files(folder.path()), expected.into());
+}
+
+#[test]
 fn a_file_that_was_removed_is_gone_or_waited_for_with_its_folder() {
     let rotate: &[(&str, &str)] = &[("rotate.size", "1KiB")];
     for (path, others) in [("out/t.log", &[][..]), ("out/{start_offset}.log", rotate)] {
