@@ -90,6 +90,19 @@ fn check_shows_the_picture_and_creates_nothing() {
 }
 
 #[test]
+fn check_of_a_folder_notes_what_is_perhaps_not_meant() {
+    let workdir = workdir();
+    workdir.write(
+        "pipelines/nothing-yet.yaml",
+        "sources:\n  in:\n    type: file\n    include: no/such-*.log\n    topic: lines\n    \
+         format: json\n    on_error: dead_letter\n",
+    );
+    // The worker's settings, no pipeline.
+    workdir.write("pipelines/towpath.yaml", "data_dir: data\n");
+    snapshot("check-notes", &workdir, &["check", "pipelines"]);
+}
+
+#[test]
 fn what_check_prints_is_a_pipeline_that_checks() {
     let workdir = workdir();
     let printed = workdir

@@ -1,13 +1,14 @@
 //! `towpath check`: whether pipelines are right, and what running them would do. Starts and
 //! creates nothing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 use towpath_pipeline::{Loaded, Pipeline, picture, print};
 use towpath_runtime::control;
-use towpath_sdk::hide_secrets;
+use towpath_sdk::{OnError, SourceConfig, hide_secrets};
 
 use super::client::{Client, Purpose};
 use super::data::{DataArgs, Settings};
@@ -55,6 +56,8 @@ struct CheckedConnector {
     r#type: String,
     /// What it reads from or writes to; relative paths go from the working directory.
     far_side: String,
+    /// What is right but perhaps not meant.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +65,8 @@ struct NewTopic {
     name: String,
     partitions: u32,
     format: String,
+    /// It is made when the first bad record comes.
+    dead_letters: bool,
 }
 
 /// Data in flight at worst.
@@ -125,34 +130,45 @@ impl Checked {
         let new = loaded
             .topics
             .values()
-            .filter(|topic| !there.contains_key(&topic.name));
-        let tasks = loaded
+            .filter(|topic| !there.contains_key(&topic.name))
+            .map(|topic| NewTopic {
+                name: topic.name.clone(),
+                partitions: topic.partitions.unwrap_or(defaults.partitions).get(),
+                format: topic
+                    .format
+                    .map_or("text", |format| format.as_str())
+                    .to_owned(),
+                dead_letters: false,
+            });
+        let kept = loaded
             .pipelines
             .iter()
             .flat_map(connectors)
-            .map(|(connector, _)| {
-                if connector.enabled {
-                    u64::from(connector.tasks.get())
-                } else {
-                    0
-                }
-            });
+            .map(|at| &at.connector.on_error)
+            .filter(|on_error| on_error.action == OnError::DeadLetter)
+            .map(|on_error| on_error.topic.as_str())
+            .filter(|topic| !there.contains_key(*topic) && !loaded.topics.contains_key(*topic));
+        let kept: BTreeSet<&str> = kept.collect();
+        let dead_letters = kept.into_iter().map(|topic| NewTopic {
+            name: topic.to_owned(),
+            partitions: defaults.partitions.get(),
+            format: "bytes".to_owned(),
+            dead_letters: true,
+        });
+        let tasks = loaded.pipelines.iter().flat_map(connectors).map(|at| {
+            if at.connector.enabled {
+                u64::from(at.connector.tasks.get())
+            } else {
+                0
+            }
+        });
         Self {
             pipelines: loaded
                 .pipelines
                 .iter()
                 .map(|pipeline| CheckedPipeline::of(loaded, pipeline, settings))
                 .collect(),
-            creates: new
-                .map(|topic| NewTopic {
-                    name: topic.name.clone(),
-                    partitions: topic.partitions.unwrap_or(defaults.partitions).get(),
-                    format: topic
-                        .format
-                        .map_or("text", |format| format.as_str())
-                        .to_owned(),
-                })
-                .collect(),
+            creates: new.chain(dead_letters).collect(),
             data_dir: std::path::absolute(&settings.data_dir)
                 .unwrap_or_else(|_| settings.data_dir.clone()),
             data_dir_exists: settings.hold_log(),
@@ -180,6 +196,7 @@ impl Checked {
                     name,
                     r#type,
                     far_side,
+                    notes,
                 } = connector;
                 // Some far sides begin with the type anyway.
                 let far_side = far_side
@@ -188,6 +205,9 @@ impl Checked {
                     .trim_start();
                 out.push_str(format!("    {name}: {type} {far_side}").trim_end());
                 out.push('\n');
+                for note in notes {
+                    out.push_str(&format!("      note: {note}\n"));
+                }
             }
         }
         for topic in &self.creates {
@@ -195,9 +215,16 @@ impl Checked {
                 name,
                 partitions,
                 format,
+                dead_letters,
             } = topic;
             let partitions = counted(u64::from(*partitions), "partition");
-            out.push_str(&format!("creates topic {name} ({format}, {partitions})\n"));
+            let when = match dead_letters {
+                true => " when the first bad record comes",
+                false => "",
+            };
+            out.push_str(&format!(
+                "creates topic {name} ({format}, {partitions}){when}\n"
+            ));
         }
         let verb = if self.data_dir_exists {
             "uses"
@@ -235,26 +262,38 @@ impl CheckedPipeline {
             file: pipeline.file.clone(),
             picture: picture(loaded, pipeline, &settings.worker.topic_defaults),
             connectors: connectors(pipeline)
-                .map(|(connector, far_side)| CheckedConnector {
-                    name: connector.name.clone(),
-                    r#type: connector.type_name.clone(),
-                    far_side,
+                .map(|at| CheckedConnector {
+                    name: at.connector.name.clone(),
+                    r#type: at.connector.type_name.clone(),
+                    far_side: hide_secrets(&at.far_side),
+                    notes: match at.source {
+                        Some(source) if at.connector.enabled => source.notes(),
+                        _ => Vec::new(),
+                    },
                 })
                 .collect(),
         }
     }
 }
 
-/// Sources and sinks, each with what it talks to.
-fn connectors(pipeline: &Pipeline) -> impl Iterator<Item = (&towpath_pipeline::Connector, String)> {
-    let sources = pipeline
-        .sources
-        .iter()
-        .map(|at| (&at.connector, hide_secrets(&at.config.far_side())));
-    sources.chain(
-        pipeline
-            .sinks
-            .iter()
-            .map(|at| (&at.connector, hide_secrets(&at.config.far_side()))),
-    )
+/// A source or sink.
+struct At<'a> {
+    connector: &'a towpath_pipeline::Connector,
+    far_side: String,
+    source: Option<&'a dyn SourceConfig>,
+}
+
+/// Sources and sinks.
+fn connectors(pipeline: &Pipeline) -> impl Iterator<Item = At<'_>> {
+    let sources = pipeline.sources.iter().map(|at| At {
+        connector: &at.connector,
+        far_side: at.config.far_side(),
+        source: Some(&*at.config),
+    });
+    let sinks = pipeline.sinks.iter().map(|at| At {
+        connector: &at.connector,
+        far_side: at.config.far_side(),
+        source: None,
+    });
+    sources.chain(sinks)
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use towpath_log::{Durability, Log, LogConfig, LogError, Recovery};
-use towpath_pipeline::{ProcessEnvironment, WorkerConfig, load_worker_config};
+use towpath_pipeline::{ProcessEnvironment, SETTINGS_FILE, WorkerConfig, load_worker_config};
 
 use super::failure::Failure;
 use super::output::{colour, note};
@@ -34,7 +34,7 @@ pub struct Settings {
 
 impl DataArgs {
     pub fn settings(&self) -> Result<Settings, Failure> {
-        let default = Path::new("towpath.yaml");
+        let default = Path::new(SETTINGS_FILE);
         let file = self
             .config
             .as_deref()

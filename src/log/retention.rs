@@ -6,12 +6,11 @@ use std::sync::PoisonError;
 use crate::LogError;
 use crate::entry::Entry;
 use crate::log::Log;
-use crate::partition::{Partition, Segment};
 use crate::registration::ConnectorKind;
 use crate::round::Request;
 use crate::shared::Shared;
-use crate::state::State;
-use crate::topic::{PartitionKey, Retention};
+use crate::state::{Partition, Segment, State};
+use crate::topic::{Cleanup, PartitionKey, Retention};
 
 /// The wall clock may run this much faster or slower than the other between two runs; more means
 /// that it was set.
@@ -33,7 +32,7 @@ pub(crate) fn run(log: &Log) -> Result<Vec<String>, LogError> {
         let published = shared.published();
         let partitions = published.state.partitions();
         let due = partitions
-            .filter(|(_, topic, _)| !topic.config.is_compacted())
+            .filter(|(_, topic, _)| topic.config.cleanup == Cleanup::Delete)
             .filter(|(key, _, _)| !shared.damage.contains_key(key))
             .filter_map(|(key, topic, partition)| {
                 let pinned = pinned(&published.state, key, &topic.name, partition);
@@ -64,7 +63,7 @@ fn plausible_now(shared: &Shared) -> Option<i64> {
 }
 
 /// The lowest offset that a registered sink of the topic still needs.
-pub(crate) fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) -> u64 {
+fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) -> u64 {
     let sinks = state.registrations.values().map(|info| &info.registration);
     let sinks = sinks.filter(|sink| {
         sink.kind == ConnectorKind::Sink && sink.topics.iter().any(|name| name == topic)
@@ -133,8 +132,8 @@ fn drop_segment(
         return Ok(None);
     }
     let shared = log.shared();
-    let path = shared.layout.segment(topic, key.partition, segment.name());
-    shared.handles.remove(key, segment.name());
+    let path = shared.layout.segment(topic, key.partition, segment.base);
+    shared.handles.remove(key, segment.base);
     shared
         .storage
         .remove(&path)

@@ -50,6 +50,6 @@ pub use print::print;
 pub use schema::{json_schema, worker_schema};
 pub use transform::{ConfiguredTransform, output};
 pub use worker::{
-    AdminConfig, Durability, Listen, LogFormat, LogLevel, LoggingConfig, TopicDefaults,
-    WorkerConfig, load_worker_config,
+    AdminConfig, Durability, Listen, LogFormat, LogLevel, LoggingConfig, SETTINGS_FILE,
+    TopicDefaults, WorkerConfig, load_worker_config,
 };

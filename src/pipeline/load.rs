@@ -14,7 +14,7 @@ use crate::diagnostic::Sources;
 use crate::document::Draft;
 use crate::pipeline::{Pipeline, Topic};
 use crate::reference::Resolver;
-use crate::{Diagnostics, Environment, TopicDefaults, document, yaml};
+use crate::{Diagnostics, Environment, SETTINGS_FILE, TopicDefaults, document, yaml};
 
 /// A topic that the data directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +190,8 @@ fn folder(path: &Path, problems: &mut Problems) -> Vec<PathBuf> {
         path.extension()
             .is_some_and(|end| end == "yaml" || end == "yml")
     };
-    files.retain(|path| is_yaml(path) && !path.is_dir());
+    let is_worker = |path: &Path| path.file_name().is_some_and(|name| name == SETTINGS_FILE);
+    files.retain(|path| is_yaml(path) && !is_worker(path) && !path.is_dir());
     files.sort();
     let (cases, files): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|path| case::is_beside(path));

@@ -12,6 +12,9 @@ use crate::diagnostic::Sources;
 use crate::options::{Partitions, Retention, without};
 use crate::{Diagnostics, Environment, load};
 
+/// The file that holds them in the working directory; in a folder of pipelines it is none.
+pub const SETTINGS_FILE: &str = "towpath.yaml";
+
 /// What a worker may say one day.
 const LATER: &[(&str, &str)] = &[
     ("disk_limit", "`disk_limit`"),

@@ -10,7 +10,7 @@ use towpath_sdk::config::{
 use towpath_sdk::{RECORD_BYTES_MAX, Source, SourceConfig};
 
 use crate::source::FileSource;
-use crate::source::finder::Glob;
+use crate::source::finder::{Finder, Glob, Listing};
 
 options! {
     /// Reads files and follows them through rotation.
@@ -229,6 +229,17 @@ impl FileSourceConfig {
     }
 }
 
+impl FileSourceOptions {
+    /// What finds the files.
+    pub(crate) fn finder(&self) -> Finder {
+        let moved_to = match &self.after {
+            After::Move(folder) => Some(folder.clone()),
+            After::Keep | After::Delete => None,
+        };
+        Finder::new(&self.include, &self.exclude, moved_to)
+    }
+}
+
 impl SourceConfig for FileSourceConfig {
     fn far_side(&self) -> String {
         let patterns: Vec<&str> = self.options.include.iter().map(Glob::as_str).collect();
@@ -241,6 +252,21 @@ impl SourceConfig for FileSourceConfig {
 
     fn format(&self) -> InputFormat {
         self.options.format.clone()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let Listing {
+            unmatched,
+            problems,
+            ..
+        } = self.options.finder().list();
+        let problems = problems
+            .into_iter()
+            .map(|(path, error)| format!("cannot look at {}: {error}", path.display()));
+        let unmatched = unmatched
+            .into_iter()
+            .map(|glob| format!("no file matches `{glob}` now"));
+        problems.chain(unmatched).collect()
     }
 
     fn source(&self) -> Box<dyn Source> {

@@ -56,6 +56,12 @@ pub trait SourceConfig: Debug + Send + Sync {
         u32::MAX
     }
 
+    /// What is right but perhaps not meant, found by a look at what is near, such as files: for
+    /// `towpath check`. One line each. Changes nothing and goes to no other machine.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A new task.
     fn source(&self) -> Box<dyn Source>;
 }

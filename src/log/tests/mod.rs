@@ -1,6 +1,5 @@
 //! The tests of this crate; `README.md` says what each suite shows and how to run it longer.
 
-mod compaction;
 mod crash;
 mod damage;
 mod disk;
@@ -11,7 +10,6 @@ mod owners;
 mod process;
 mod retention;
 mod space;
-mod swap;
 mod table;
 
 use bytes::Bytes;

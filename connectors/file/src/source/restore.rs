@@ -9,7 +9,6 @@ use towpath_sdk::{Error, Result, SourceContext, StateChange};
 
 use super::content::{Content, Stamp};
 use super::cursor::{Cursor, CursorId, task_of};
-use super::finder::Finder;
 use super::fingerprint::Fingerprint;
 use super::follower::Follower;
 use super::saved::{FILE_PREFIX, LineState, Saved, number_of, start_key};
@@ -26,14 +25,10 @@ impl Follower {
         context: &SourceContext,
         now_ms: i64,
     ) -> Result<(Self, Vec<StateChange>)> {
-        let moved_to = match &options.after {
-            After::Move(folder) => {
-                make_folder(folder)?;
-                Some(folder.clone())
-            }
-            After::Keep | After::Delete => None,
-        };
-        let finder = Finder::new(&options.include, &options.exclude, moved_to);
+        if let After::Move(folder) = &options.after {
+            make_folder(folder)?;
+        }
+        let finder = options.finder();
         let start = options.start;
         let mut follower = Self::empty(options, finder, context);
         for (key, value) in context.state.scan(FILE_PREFIX.as_bytes()) {

@@ -2,7 +2,6 @@
 //! changes or refuses them, and what leaves is what its format says.
 
 use serde_json::Value;
-use towpath_sdk::TransformType;
 use towpath_sdk::config::Format;
 
 use super::examples::read;
@@ -30,13 +29,13 @@ const ODD: &[&str] = &[
 ];
 const LARGE: &str = "-12345678901234567890123e400";
 
-/// Runs the examples of `types` on such records.
-pub fn check(types: &[TransformType]) {
+#[test]
+fn odd_records_are_changed_or_refused() {
     let mut random = Random::seeded();
-    for kind in types {
+    for kind in crate::types() {
         for example in kind.examples {
             let name = format!("{}, {}", kind.name, example.title);
-            let config = configure(kind, &yaml::options(example.options)).expect(&name);
+            let config = configure(&kind, &yaml::options(example.options)).expect(&name);
             let (usual, format) = read(example);
             for _ in 0..RECORDS {
                 let mut record = usual.clone();
