@@ -3,7 +3,7 @@
 //! for byte. The oracle is what the threads remember to have written; nothing that the program
 //! says about itself is believed.
 //!
-//! 200 kills, over five shapes of pipeline; `TOWPATH_KILLS=N` sets how many. `dead_letters.rs` does
+//! 200 kills, over six shapes of pipeline; `TOWPATH_KILLS=N` sets how many. `dead_letters.rs` does
 //! the same to pipelines with bad records, `dedupe.rs` to those that remember.
 
 mod dead_letters;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::harness::{Appender, Random, Workdir, read_lines, wait_for};
 
-const SHAPES: u64 = 5;
+const SHAPES: u64 = 6;
 
 fn kills_per_shape() -> u64 {
     let kills = std::env::var("TOWPATH_KILLS").ok();
@@ -159,6 +159,32 @@ fn rotated_outputs() {
         streams: &["a", "b"],
         plain: false,
         outputs: &[("out/plain", as_it_is), ("out/gzip", as_it_is)],
+    });
+}
+
+/// Each line goes through the log twice: as it is, and as a stream makes it JSON.
+#[test]
+fn a_stream_between_topics() {
+    survives(&Shape {
+        pipeline: "
+            topics:
+              raw: { partitions: 2 }
+              parsed: { partitions: 2 }
+            sources:
+              in: { type: file, include: 'in/*.log*', topic: raw }
+            streams:
+              parse:
+                topics: raw
+                topic: parsed
+                tasks: 2
+                transforms: { type: hoist_field, field: value }
+            sinks:
+              out: { type: file, topics: parsed, path: 'out/json/{partition}.jsonl' }
+              raw: { type: file, topics: raw, path: 'out/plain/{partition}.log' }
+            ",
+        streams: &["a", "b"],
+        plain: true,
+        outputs: &[("out/json", json_value_field), ("out/plain", as_it_is)],
     });
 }
 

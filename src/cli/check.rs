@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use towpath_pipeline::{Loaded, Pipeline, picture, print};
+use towpath_pipeline::{Connector, Loaded, Pipeline, picture, print};
 use towpath_runtime::control;
 use towpath_sdk::{OnError, SourceConfig, hide_secrets};
 
@@ -54,7 +54,7 @@ struct CheckedPipeline {
 struct CheckedConnector {
     name: String,
     r#type: String,
-    /// What it reads from or writes to; relative paths go from the working directory.
+    /// What it reads from or writes to outside; relative paths go from the working directory.
     far_side: String,
     /// What is right but perhaps not meant.
     notes: Vec<String>,
@@ -143,8 +143,8 @@ impl Checked {
         let kept = loaded
             .pipelines
             .iter()
-            .flat_map(connectors)
-            .map(|at| &at.connector.on_error)
+            .flat_map(Pipeline::connectors)
+            .map(|connector| &connector.on_error)
             .filter(|on_error| on_error.action == OnError::DeadLetter)
             .map(|on_error| on_error.topic.as_str())
             .filter(|topic| !there.contains_key(*topic) && !loaded.topics.contains_key(*topic));
@@ -155,9 +155,10 @@ impl Checked {
             format: "bytes".to_owned(),
             dead_letters: true,
         });
-        let tasks = loaded.pipelines.iter().flat_map(connectors).map(|at| {
-            if at.connector.enabled {
-                u64::from(at.connector.tasks.get())
+        let tasks = loaded.pipelines.iter().flat_map(Pipeline::connectors);
+        let tasks = tasks.map(|connector| {
+            if connector.enabled {
+                u64::from(connector.tasks.get())
             } else {
                 0
             }
@@ -276,24 +277,29 @@ impl CheckedPipeline {
     }
 }
 
-/// A source or sink.
+/// A connector.
 struct At<'a> {
-    connector: &'a towpath_pipeline::Connector,
+    connector: &'a Connector,
     far_side: String,
     source: Option<&'a dyn SourceConfig>,
 }
 
-/// Sources and sinks.
+/// Every connector.
 fn connectors(pipeline: &Pipeline) -> impl Iterator<Item = At<'_>> {
     let sources = pipeline.sources.iter().map(|at| At {
         connector: &at.connector,
         far_side: at.config.far_side(),
         source: Some(&*at.config),
     });
+    let streams = pipeline.streams.iter().map(|at| At {
+        connector: &at.connector,
+        far_side: String::new(),
+        source: None,
+    });
     let sinks = pipeline.sinks.iter().map(|at| At {
         connector: &at.connector,
         far_side: at.config.far_side(),
         source: None,
     });
-    sources.chain(sinks)
+    sources.chain(streams).chain(sinks)
 }

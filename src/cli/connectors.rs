@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use towpath_pipeline::{sink_options, source_options, template_names};
+use towpath_pipeline::{STREAM, sink_options, source_options, stream_options, template_names};
 use towpath_sdk::ConnectorType;
 use towpath_sdk::config::{Node, NodeValue, OptionsSpec, markdown_table, nearest, text_forms};
 
@@ -14,7 +14,7 @@ use crate::registry::registry;
 /// List connector types, or the options of one
 #[derive(Debug, Args)]
 pub struct ConnectorsArgs {
-    /// A connector type, such as `file`
+    /// A connector type, such as `file`; or `stream`, which goes from topics to a topic
     r#type: Option<String>,
     /// Print the options as Markdown tables
     #[arg(long, requires = "type")]
@@ -51,6 +51,14 @@ struct DetailAnswer {
     forms_of_text: Vec<FormAnswer>,
 }
 
+/// The connector that needs no type.
+#[derive(Debug, Serialize)]
+struct StreamAnswer {
+    name: &'static str,
+    summary: &'static str,
+    options: Vec<OptionAnswer>,
+}
+
 /// An option; one inside a map has the map's name before it, as in `rotate.size`.
 #[derive(Debug, Serialize)]
 pub(super) struct OptionAnswer {
@@ -84,6 +92,9 @@ pub fn connectors(args: &ConnectorsArgs, output: Output) -> Result<(), Failure> 
         let all: Vec<TypeAnswer> = registry.types().iter().map(TypeAnswer::of).collect();
         return output.data(&all, |all| list(all));
     };
+    if name == STREAM {
+        return stream(args.markdown, output);
+    }
     let connector = registry.get(name).ok_or_else(|| {
         let names: Vec<&str> = registry
             .types()
@@ -100,6 +111,22 @@ pub fn connectors(args: &ConnectorsArgs, output: Output) -> Result<(), Failure> 
         return output.data(&markdown(connector), String::clone);
     }
     output.data(&DetailAnswer::of(connector), detail)
+}
+
+fn stream(as_markdown: bool, output: Output) -> Result<(), Failure> {
+    let spec = stream_options();
+    if as_markdown {
+        return output.data(&markdown_table(&spec), String::clone);
+    }
+    let answer = StreamAnswer {
+        name: STREAM,
+        summary: "From topics to a topic, through transforms.",
+        options: options(&spec),
+    };
+    output.data(&answer, |answer| {
+        let (name, summary) = (answer.name, answer.summary);
+        format!("{name}: {summary}\n\n{}", option_lines(&answer.options))
+    })
 }
 
 impl TypeAnswer {

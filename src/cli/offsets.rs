@@ -110,13 +110,14 @@ fn path(connector: &str) -> String {
 }
 
 fn show(connectors: &[ConnectorOffsets]) -> String {
-    let (sinks, sources): (Vec<_>, Vec<_>) = connectors
+    let (sources, readers): (Vec<_>, Vec<_>) = connectors
         .iter()
-        .partition(|connector| connector.kind == ConnectorKind::Sink);
+        .partition(|connector| connector.kind == ConnectorKind::Source);
     let mut out = String::new();
-    if !sinks.is_empty() {
-        out.push_str(&places(sinks.iter().flat_map(|sink| {
-            sink.offsets.iter().map(|at| (sink.name.as_str(), at))
+    if !readers.is_empty() {
+        out.push_str(&places(readers.iter().flat_map(|reader| {
+            let name = reader.name.as_str();
+            reader.offsets.iter().map(move |at| (name, at))
         })));
     }
     if !sources.is_empty() {
@@ -192,16 +193,16 @@ fn reset(answer: &ResetAnswer) -> String {
 
 fn places<'a>(places: impl Iterator<Item = (&'a str, &'a PartitionOffset)>) -> String {
     let mut table = Table::new(&[
-        ("SINK", Align::Left),
+        ("CONNECTOR", Align::Left),
         ("TOPIC", Align::Left),
         ("PARTITION", Align::Right),
         ("OFFSET", Align::Right),
         ("END", Align::Right),
         ("LAG", Align::Right),
     ]);
-    for (sink, at) in places {
+    for (connector, at) in places {
         table.row([
-            sink.to_owned(),
+            connector.to_owned(),
             at.topic.clone(),
             at.partition.to_string(),
             at.offset

@@ -415,7 +415,11 @@ fn take_config(take: &mut Take, is_compacted: bool) -> Result<TopicConfig, Decod
 
 fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
     out.put_bytes(registration.name.as_bytes());
-    out.put_u8(u8::from(registration.kind == ConnectorKind::Sink));
+    out.put_u8(match registration.kind {
+        ConnectorKind::Source => 0,
+        ConnectorKind::Sink => 1,
+        ConnectorKind::Stream => 2,
+    });
     out.put_bytes(registration.connector_type.as_bytes());
     out.put_bytes(registration.far_side.as_bytes());
     out.put_u8(u8::from(registration.group.is_some()));
@@ -428,10 +432,10 @@ fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
 
 fn take_registration(take: &mut Take) -> Result<Registration, DecodeError> {
     let name = take.string()?;
-    let kind = if take.u8()? == 0 {
-        ConnectorKind::Source
-    } else {
-        ConnectorKind::Sink
+    let kind = match take.u8()? {
+        0 => ConnectorKind::Source,
+        2 => ConnectorKind::Stream,
+        _ => ConnectorKind::Sink,
     };
     let connector_type = take.string()?;
     let far_side = take.string()?;

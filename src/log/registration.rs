@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// Whether a connector brings records in or takes them out.
+/// Which way a connector moves records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectorKind {
     /// It appends.
     Source,
+    /// It reads as a sink does, and appends what it makes of that.
+    Stream,
     /// It reads, commits offsets and pins retention.
     Sink,
 }
@@ -16,7 +18,7 @@ pub enum ConnectorKind {
 pub struct Registration {
     /// `pipeline.connector`, which also owns its state.
     pub name: String,
-    /// Whether it is a source or a sink.
+    /// Whether it is a source, a stream or a sink.
     pub kind: ConnectorKind,
     /// The connector's type, such as `file`.
     pub connector_type: String,

@@ -62,14 +62,14 @@ fn plausible_now(shared: &Shared) -> Option<i64> {
     (step.saturating_abs() <= CLOCK_STEP_MS).then_some(now)
 }
 
-/// The lowest offset that a registered sink of the topic still needs.
+/// The lowest offset that a registered reader of the topic still needs.
 fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) -> u64 {
-    let sinks = state.registrations.values().map(|info| &info.registration);
-    let sinks = sinks.filter(|sink| {
-        sink.kind == ConnectorKind::Sink && sink.topics.iter().any(|name| name == topic)
+    let readers = state.registrations.values().map(|info| &info.registration);
+    let readers = readers.filter(|reader| {
+        reader.kind != ConnectorKind::Source && reader.topics.iter().any(|name| name == topic)
     });
-    let needs = sinks.map(|sink| {
-        let group = state.groups.get(sink.group_name());
+    let needs = readers.map(|reader| {
+        let group = state.groups.get(reader.group_name());
         let committed = group.and_then(|group| group.offsets.get(&key));
         committed.copied().unwrap_or(partition.start)
     });

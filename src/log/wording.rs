@@ -87,6 +87,7 @@ pub(crate) fn line(entry: &Entry, state: &State) -> String {
         } => {
             let kind = match registration.kind {
                 ConnectorKind::Source => "source",
+                ConnectorKind::Stream => "stream",
                 ConnectorKind::Sink => "sink",
             };
             format!(

@@ -65,7 +65,7 @@ options! {
     struct InputOptions {
         /// Records by source. Values are what the source finds; its `format` decodes them.
         pub sources: Named<OneOrMany<Brief<InputRecordOptions>>> = {},
-        /// Records by topic, for the sinks that read it.
+        /// Records by topic, for the streams and sinks that read it.
         pub topics: Named<OneOrMany<Brief<InputRecordOptions>>> = {},
     }
 
@@ -89,7 +89,7 @@ options! {
         pub topics: Named<OneOrMany<Brief<ExpectedRecord>>> = {},
         /// All that a sink writes, by sink, one item a record.
         pub sinks: Named<OneOrMany<Brief<ExpectedRecord>>> = {},
-        /// What is refused, by source or sink: a part of each message. A record that is refused
+        /// What is refused, by source, stream or sink: a part of each message. A record that is refused
         /// and does not stand here fails the case.
         pub refused: Named<OneOrMany<String>> = {},
     }

@@ -2,6 +2,7 @@
 //! do not agree.
 
 mod dead_letters;
+mod streams;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use towpath_sdk::printable;
 use crate::document::Draft;
 use crate::load::Surroundings;
 use crate::options::{Cleanup, Partitions, TopicSelector};
-use crate::pipeline::{Sink, Source, Topic};
+use crate::pipeline::{Connector, Input, Output, Sink, Source, Stream, Topic};
 use crate::transform::{check_fields, output};
 
 /// What the worker keeps its own state under.
@@ -38,6 +39,7 @@ impl Together<'_> {
         self.check_groups(problems);
         let topics = self.topics(problems);
         self.check_existing(problems);
+        self.check_streams(&topics, problems);
         self.check_formats(&topics, problems);
         self.check_fields(&topics, problems);
         self.check_reads(&topics, problems, warnings);
@@ -47,8 +49,27 @@ impl Together<'_> {
         topics
     }
 
+    fn connectors(&self) -> impl Iterator<Item = &Connector> {
+        let pipelines = self.drafts.iter().map(|draft| &draft.pipeline);
+        pipelines.flat_map(|pipeline| pipeline.connectors())
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = (&Connector, &Output)> {
+        let pipelines = self.drafts.iter().map(|draft| &draft.pipeline);
+        pipelines.flat_map(|pipeline| pipeline.outputs())
+    }
+
+    fn inputs(&self) -> impl Iterator<Item = (&Connector, &Input)> {
+        let pipelines = self.drafts.iter().map(|draft| &draft.pipeline);
+        pipelines.flat_map(|pipeline| pipeline.inputs())
+    }
+
     fn sources(&self) -> impl Iterator<Item = &Source> {
         self.drafts.iter().flat_map(|draft| &draft.pipeline.sources)
+    }
+
+    fn streams(&self) -> impl Iterator<Item = &Stream> {
+        self.drafts.iter().flat_map(|draft| &draft.pipeline.streams)
     }
 
     fn sinks(&self) -> impl Iterator<Item = &Sink> {
@@ -61,7 +82,7 @@ impl Together<'_> {
             return;
         }
         if let Some(first) = self.drafts.iter().find(|draft| !draft.declares.is_empty()) {
-            let message = "there are only topics, and no source or sink to run";
+            let message = "there are only topics, and no source, stream or sink to run";
             let problem = Problem::missing(first.pipeline.span, message);
             problems.push(problem.help("give it `sources:` and `sinks:`"));
         }
@@ -82,12 +103,11 @@ impl Together<'_> {
             }
         }
         let mut connectors: HashMap<&str, Span> = HashMap::new();
-        let all = self.sources().map(|source| &source.connector);
-        for connector in all.chain(self.sinks().map(|sink| &sink.connector)) {
+        for connector in self.connectors() {
             if let Some(first) = connectors.insert(&connector.full_name, connector.span) {
                 let message = format!("a second connector named `{}`", connector.full_name);
                 let problem = Problem::new(connector.span, message).related(first, "the first");
-                problems.push(problem.help("a source and a sink need different names, too"));
+                problems.push(problem.help("sources, streams and sinks need different names, too"));
             }
         }
     }
@@ -96,16 +116,15 @@ impl Together<'_> {
     /// its name.
     fn check_groups(&self, problems: &mut Problems) {
         let sources = self.sources().map(|source| &source.connector);
-        let without_group = self.sinks().filter(|sink| sink.group.is_none());
+        let without_group = self.inputs().filter(|(_, input)| input.group.is_none());
         let mut owners: HashMap<&str, Span> = sources
-            .chain(without_group.map(|sink| &sink.connector))
+            .chain(without_group.map(|(connector, _)| connector))
             .map(|connector| (&*connector.full_name, connector.span))
             .collect();
-        for sink in self.sinks() {
-            let Some(group) = sink.group.as_deref() else {
+        for (connector, input) in self.inputs() {
+            let Some(group) = input.group.as_deref() else {
                 continue;
             };
-            let connector = &sink.connector;
             if group == WORKER_OWNER {
                 let message = format!("the group `{WORKER_OWNER}` is the worker's own");
                 let problem = Problem::new(connector.span, message);
@@ -131,33 +150,21 @@ impl Together<'_> {
                 topics.insert(topic.name.clone(), topic.clone());
             }
         }
-        for source in self.sources() {
-            if let Some(name) = source.constant_topic() {
+        for (_, output) in self.outputs() {
+            if let Some(name) = output.constant_topic() {
                 topics
                     .entry(name.to_owned())
                     .or_insert_with(|| undeclared(name));
             }
         }
         for topic in topics.values_mut() {
-            let name = Some(&*topic.name);
-            let writer = self
-                .sources()
-                .find(|source| source.constant_topic() == name);
-            let writer = writer.or_else(|| {
-                self.sources()
-                    .find(|source| may_write(&source.topic, &topic.name))
-            });
-            let written = writer.map(|source| source.format());
             let existing = self.surroundings.existing_topics.get(&topic.name);
             let held = existing.and_then(|existing| existing.format);
-            let format = match self.holds_dead_letters(&topic.name) {
-                true => Format::Bytes,
-                false => Format::Text,
-            };
-            topic.format = topic.format.or(held).or(written).or(Some(format));
+            topic.format = topic.format.or(held);
             let partitions = existing.and_then(|held| Partitions::new(held.partitions));
             topic.partitions = topic.partitions.or(partitions);
         }
+        self.find_formats(&mut topics);
         topics
     }
 
@@ -198,37 +205,36 @@ impl Together<'_> {
             .filter(|topic| topic.format.is_some())
             .map(|topic| &*topic.name)
             .collect();
-        let mut first_writers: HashMap<&str, &Source> = HashMap::new();
-        for source in self.sources() {
-            let Some(name) = source.constant_topic() else {
+        let mut first_writers: HashMap<&str, (&Connector, &Output)> = HashMap::new();
+        for (connector, output, written) in self.written(topics) {
+            let Some((name, written)) = output.constant_topic().zip(written) else {
                 continue;
             };
-            let written = source.format();
             let Some(topic) = topics.get(name) else {
                 continue;
             };
-            let first = *first_writers.entry(name).or_insert(source);
+            let (first, first_output) = *first_writers.entry(name).or_insert((connector, output));
             let Some(format) = topic.format.filter(|format| *format != written) else {
                 continue;
             };
-            let source_name = &source.connector.name;
+            let writer = &connector.name;
             let (written, format) = (written.as_str(), format.as_str());
             let held = self.surroundings.existing_topics.contains_key(name);
             problems.push(if !declared_formats.contains(name) && held {
-                let message = format!("`{source_name}` writes {written} to `{name}`, which the data directory holds as {format}");
-                Problem::new(source.topic_span, message)
+                let message = format!("`{writer}` writes {written} to `{name}`, which the data directory holds as {format}");
+                Problem::new(output.topic_span, message)
                     .help(format!("let it write {format}, or to another topic"))
             } else if !declared_formats.contains(name) {
-                let first_name = &first.connector.name;
-                let message = format!("`{source_name}` writes {written} to `{name}`, but `{first_name}` writes {format}");
-                Problem::new(source.topic_span, message)
-                    .related(first.topic_span, format!("`{first_name}` writes {format}"))
+                let first_name = &first.name;
+                let message = format!("`{writer}` writes {written} to `{name}`, but `{first_name}` writes {format}");
+                Problem::new(output.topic_span, message)
+                    .related(first_output.topic_span, format!("`{first_name}` writes {format}"))
                     .help("let them write the same format, or to different topics")
             } else {
-                let message = format!("`{source_name}` writes {written} to `{name}`, whose values are {format}");
-                Problem::new(source.topic_span, message)
+                let message = format!("`{writer}` writes {written} to `{name}`, whose values are {format}");
+                Problem::new(output.topic_span, message)
                     .related(topic.span, "declared here")
-                    .help(format!("declare the topic with `format: {written}`, or let the source write {format}"))
+                    .help(format!("declare the topic with `format: {written}`, or let `{writer}` write {format}"))
             });
         }
     }
@@ -244,37 +250,28 @@ impl Together<'_> {
                 fields.for_each(|field| field.refuse(name, format, problems));
             }
         }
-        let is_sound = |draft: &Draft| draft.writes.len() == draft.pipeline.sources.len();
+        let is_sound = |draft: &Draft| draft.writes.len() == draft.pipeline.outputs().count();
         if !self.complete || !self.drafts.iter().all(is_sound) {
             return; // What a broken source writes may be JSON.
         }
-        let held = self.surroundings.existing_topics.iter();
-        let held = held.filter(|(name, _)| !topics.contains_key(*name));
-        let held = held.map(|(name, topic)| (name, topic.format));
-        let known = topics.iter().map(|(name, topic)| (name, topic.format));
-        let letters: Vec<String> = self.dead_letter_topics().map(str::to_owned).collect();
-        let letters = letters.iter().map(|name| (name, Some(Format::Bytes)));
-        let letters = letters.filter(|(name, _)| !topics.contains_key(*name));
-        let known: Vec<_> = known.chain(held).chain(letters).collect();
-        for sink in self.sinks() {
-            let reads = |name: &str| sink.topics.iter().any(|read| read.matches(name));
-            let transforms = &sink.connector.transforms;
-            let read = known.iter().find_map(|(name, format)| {
-                let format = format.filter(|format| *format != Format::Json && reads(name))?;
-                Some((name, format))
-            });
+        for (connector, input) in self.inputs() {
+            let read = self.formats_read(input, topics);
+            let read = read.iter().find(|(_, format)| *format != Format::Json);
             if let Some((name, format)) = read {
-                check_fields(transforms, name, format, problems);
+                check_fields(&connector.transforms, name, *format, problems);
             }
-            let without = known.iter().find_map(|(name, format)| {
-                let format = format.map(|format| output(transforms, format));
-                let format = format.filter(|format| *format != Format::Json && reads(name))?;
-                Some((name, format))
-            });
+            let behind = self.formats_behind(connector, input, topics);
+            let without = behind.iter().find(|(_, format)| *format != Format::Json);
             if let Some((name, format)) = without {
-                let fields = sink.connector.fields.iter();
-                fields.for_each(|field| field.refuse(name, format, problems));
-                refuse_output(sink, name, format, problems);
+                let fields = connector.fields.iter();
+                fields.for_each(|field| field.refuse(name, *format, problems));
+            }
+        }
+        for sink in self.sinks() {
+            let behind = self.formats_behind(&sink.connector, &sink.input, topics);
+            let without = behind.iter().find(|(_, format)| *format != Format::Json);
+            if let Some((name, format)) = without {
+                refuse_output(sink, name, *format, problems);
             }
         }
     }
@@ -354,9 +351,7 @@ impl Together<'_> {
         let existing = existing.map(|(name, topic)| (name, topic.partitions));
         let partitions: BTreeMap<&String, u32> = existing.chain(known).collect();
         for sink in self.sinks() {
-            let read = partitions
-                .iter()
-                .filter(|(name, _)| sink.topics.iter().any(|selector| selector.matches(name)));
+            let read = partitions.iter().filter(|(name, _)| sink.input.reads(name));
             let read: Vec<(String, u32)> = read
                 .map(|(name, partitions)| ((*name).clone(), *partitions))
                 .collect();
@@ -379,7 +374,7 @@ fn undeclared(name: &str) -> Topic {
     }
 }
 
-/// Whether a source with this `topic` template may write to the topic `name`.
+/// Whether what has this `topic` template may write to the topic `name`.
 fn may_write(topic: &Template, name: &str) -> bool {
     match topic.is_constant() {
         true => topic.literal_prefix() == name,

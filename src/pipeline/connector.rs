@@ -1,17 +1,17 @@
-//! One connector: its entry to a [`Source`] or [`Sink`].
+//! One connector: its entry to a [`Source`], [`Stream`] or [`Sink`].
 
 use towpath_sdk::config::{
     Key, Node, NodeValue, OptionsSpec, OutputFormat, Problem, Problems, Span,
 };
-use towpath_sdk::{Registry, Template, printable};
+use towpath_sdk::{ConnectorType, Registry, Template, printable};
 
 use crate::diagnostic::Sources;
 use crate::fields::FieldUse;
 use crate::name;
 use crate::on_error::default_topic;
-use crate::options::{CommonOptions, SinkOptions, SourceOptions, TopicSelector};
-use crate::pipeline::{Connector, Sink, Source};
-use crate::transform;
+use crate::options::{CommonOptions, InputOptions, OutputOptions, TopicSelector, TypeOptions};
+use crate::pipeline::{Connector, Input, Output, STREAM, Sink, Source, Stream};
+use crate::transform::{self, Role};
 
 /// Connector types that later versions bring.
 const LATER_TYPES: &[&str] = &[
@@ -53,9 +53,9 @@ pub(crate) struct Reader<'a> {
     pub registry: &'a Registry,
     /// The texts, for messages at run time.
     pub sources: &'a Sources,
-    /// Where every source writes, also one that is wrong elsewhere; `None`: not known.
+    /// Where every source and stream writes, also one that is wrong elsewhere; `None`: not known.
     pub writes: Vec<Option<Template>>,
-    /// What every sink reads, also one that is wrong elsewhere.
+    /// What every stream and sink reads, also one that is wrong elsewhere.
     pub reads: Vec<(TopicSelector, Span)>,
     /// The topic of dead letters of every connector that has one, also one that is wrong elsewhere.
     pub dead_letters: Vec<String>,
@@ -67,7 +67,7 @@ struct Frame {
     connector: Option<Connector>,
     /// All options there are.
     all: OptionsSpec,
-    /// The options that every source or sink has.
+    /// The options that every connector of its role has.
     role: Node,
     /// The connector's own options.
     own: Node,
@@ -84,7 +84,7 @@ impl Frame {
 
 impl Reader<'_> {
     pub fn source(&mut self, key: &Key, node: &Node, problems: &mut Problems) -> Option<Source> {
-        let type_name = self.type_name(node, "source", problems);
+        let type_name = self.type_name(node, Role::Source, problems);
         let found = type_name
             .as_deref()
             .and_then(|name| self.registry.get(name));
@@ -94,77 +94,46 @@ impl Reader<'_> {
             .map(|source| source.template_names)
             .unwrap_or_default();
         let extra: Vec<&str> = extra.iter().map(|(name, _)| *name).collect();
-        let spec = SourceOptions::spec();
-        let mut frame = self.frame(key, node, &spec, own.as_ref(), false, problems);
+        let spec = OutputOptions::spec();
+        let mut frame = self.frame(key, node, Role::Source, &spec, own.as_ref(), problems);
         frame.find_fields(&[Template::NAMES, &extra].concat());
-        let topic = frame.role.get("topic");
-        let topic = topic.and_then(|topic| {
-            let template = Template::from_node(topic, &[TOPIC_NAMES, &extra].concat(), problems)?;
-            let legal = !template.is_constant()
-                || name::check("topic", template.literal_prefix(), topic, problems);
-            Some((template, topic.span)).filter(|_| legal)
-        });
-        self.writes
-            .push(topic.as_ref().map(|(topic, _)| topic.clone()));
-        let options = SourceOptions::parse(&frame.role, problems);
+        let topic_names = [TOPIC_NAMES, &extra].concat();
+        let key_names = [KEY_NAMES, &extra].concat();
+        let output = self.output(&frame.role, &topic_names, &key_names, problems);
         let config = (found?.parse)(&frame.own, problems);
-        let options = options?;
-        let key = options.key.as_ref();
-        let key =
-            key.map(|key| Template::from_node(&key.0, &[KEY_NAMES, &extra].concat(), problems));
-        let (topic, topic_span) = topic?;
         Some(Source {
             connector: frame.connector?,
-            topic,
-            key: match key {
-                Some(key) => Some(key?),
-                None => None,
-            },
-            partition_by: options.partition_by,
+            output: output?,
             config: config?,
-            topic_span,
+        })
+    }
+
+    pub fn stream(&mut self, key: &Key, node: &Node, problems: &mut Problems) -> Option<Stream> {
+        let (input, output) = (InputOptions::spec(), OutputOptions::spec());
+        let mut frame = self.frame(key, node, Role::Stream, &input, Some(&output), problems);
+        frame.find_fields(Template::NAMES);
+        let input = self.input(&frame.role, problems);
+        // What it reads is a record of a topic, as what a source's `key` is made of.
+        let output = self.output(&frame.own, KEY_NAMES, KEY_NAMES, problems);
+        Some(Stream {
+            connector: frame.connector?,
+            input: input?,
+            output: output?,
         })
     }
 
     pub fn sink(&mut self, key: &Key, node: &Node, problems: &mut Problems) -> Option<Sink> {
-        let type_name = self.type_name(node, "sink", problems);
+        let type_name = self.type_name(node, Role::Sink, problems);
         let found = type_name
             .as_deref()
             .and_then(|name| self.registry.get(name));
         let found = found.and_then(|connector| connector.sink.as_ref());
         let own = found.map(|sink| (sink.spec)());
-        let mut frame = self.frame(
-            key,
-            node,
-            &SinkOptions::spec(),
-            own.as_ref(),
-            true,
-            problems,
-        );
+        let spec = InputOptions::spec();
+        let mut frame = self.frame(key, node, Role::Sink, &spec, own.as_ref(), problems);
         frame.find_fields(Template::NAMES);
-        let options = SinkOptions::parse(&frame.role, problems);
-        let config = found.map(|sink| (sink.parse)(&frame.own, problems));
-        let options = options?;
-        if options.topics.is_empty() {
-            problems.add(
-                frame.role.span_of("topics"),
-                "a sink reads at least one topic",
-            );
-        }
-        let spans = match frame
-            .role
-            .get("topics")
-            .map(|node| (&node.value, node.span))
-        {
-            Some((NodeValue::List(items), _)) => items.iter().map(|item| item.span).collect(),
-            Some((_, span)) => vec![span],
-            None => Vec::new(),
-        };
-        self.reads.extend(options.topics.iter().cloned().zip(spans));
-        if let (Some(group), Some(node)) = (&options.group, frame.role.get("group")) {
-            name::check("group", group, node, problems);
-        }
-        let config = config??;
+        let input = self.input(&frame.role, problems);
+        let config = (found?.parse)(&frame.own, problems)?;
         let (format, fields) = config.format();
         if !fields.is_bare_value() && !format.as_ref().is_some_and(OutputFormat::has_names) {
             let span = frame.own.span_of("fields");
@@ -177,39 +146,91 @@ impl Reader<'_> {
         Some(Sink {
             format_span: frame.own.span_of("format"),
             connector: frame.connector?,
-            topics: options.topics.0,
-            group: options.group,
-            start: options.start,
+            input: input?,
             config,
         })
     }
 
+    /// Where records go, by the options at `node`; what the templates may name is said.
+    fn output(
+        &mut self,
+        node: &Node,
+        topic_names: &[&str],
+        key_names: &[&str],
+        problems: &mut Problems,
+    ) -> Option<Output> {
+        let topic = node.get("topic");
+        let topic = topic.and_then(|topic| {
+            let template = Template::from_node(topic, topic_names, problems)?;
+            let legal = !template.is_constant()
+                || name::check("topic", template.literal_prefix(), topic, problems);
+            Some((template, topic.span)).filter(|_| legal)
+        });
+        self.writes
+            .push(topic.as_ref().map(|(topic, _)| topic.clone()));
+        let options = OutputOptions::parse(node, problems)?;
+        let key = options.key.as_ref();
+        let key = key.map(|key| Template::from_node(&key.0, key_names, problems));
+        let (topic, topic_span) = topic?;
+        Some(Output {
+            topic,
+            key: match key {
+                Some(key) => Some(key?),
+                None => None,
+            },
+            partition_by: options.partition_by,
+            topic_span,
+        })
+    }
+
+    /// What is read, by the options at `node`.
+    fn input(&mut self, node: &Node, problems: &mut Problems) -> Option<Input> {
+        let options = InputOptions::parse(node, problems)?;
+        let topics_span = node.span_of("topics");
+        if options.topics.is_empty() {
+            problems.add(topics_span, "it reads no topic: name at least one");
+        }
+        let spans = match node.get("topics").map(|node| (&node.value, node.span)) {
+            Some((NodeValue::List(items), _)) => items.iter().map(|item| item.span).collect(),
+            Some((_, span)) => vec![span],
+            None => Vec::new(),
+        };
+        self.reads.extend(options.topics.iter().cloned().zip(spans));
+        if let (Some(group), Some(node)) = (&options.group, node.get("group")) {
+            name::check("group", group, node, problems);
+        }
+        Some(Input {
+            topics: options.topics.0,
+            group: options.group,
+            start: options.start,
+            topics_span,
+        })
+    }
+
     /// The connector's type, when it is one that can be a `role`. Otherwise it was reported.
-    fn type_name(&self, node: &Node, role: &str, problems: &mut Problems) -> Option<String> {
+    fn type_name(&self, node: &Node, role: Role, problems: &mut Problems) -> Option<String> {
         // A missing `type` is reported with the other options.
         let word = node.get("type")?;
         let name = word.text()?;
-        let known = self.registry.get(name).filter(|connector| match role {
-            "source" => connector.source.is_some(),
+        let is_able = |connector: &&ConnectorType| match role {
+            Role::Source => connector.source.is_some(),
             _ => connector.sink.is_some(),
-        });
-        if known.is_some() {
+        };
+        if self.registry.get(name).as_ref().is_some_and(is_able) {
             return Some(name.to_owned());
         }
         let shown = match &word.reference {
             Some(reference) => printable(&reference.written),
             None => printable(name),
         };
-        let able = self.registry.types().iter().filter(|connector| match role {
-            "source" => connector.source.is_some(),
-            _ => connector.sink.is_some(),
-        });
+        let able = self.registry.types().iter().filter(is_able);
         let able = able.map(|connector| connector.name);
         problems.push(if name.starts_with("plugin.") {
             Problem::not_yet(word.span, format!("the plugin connector `{shown}`"))
         } else if LATER_TYPES.contains(&name) {
             Problem::not_yet(word.span, format!("the connector type `{shown}`"))
         } else if self.registry.get(name).is_some() {
+            let role = role.as_str();
             Problem::new(word.span, format!("`{shown}` cannot be a {role}"))
                 .help(format!("possible: {}", able.collect::<Vec<_>>().join(", ")))
         } else {
@@ -224,9 +245,9 @@ impl Reader<'_> {
         &mut self,
         key: &Key,
         node: &Node,
-        role: &OptionsSpec,
+        role: Role,
+        of_role: &OptionsSpec,
         own: Option<&OptionsSpec>,
-        of_sink: bool,
         problems: &mut Problems,
     ) -> Frame {
         let legal = name::check(
@@ -235,13 +256,17 @@ impl Reader<'_> {
             &Node::new(key.span, &*key.name),
             problems,
         );
-        let common = CommonOptions::spec();
         let nothing = OptionsSpec::of(&[], Vec::new());
-        let specs = [&common, role, own.unwrap_or(&nothing)];
+        let typed = match role {
+            Role::Stream => nothing.clone(),
+            Role::Source | Role::Sink => TypeOptions::spec(),
+        };
+        let common = CommonOptions::spec();
+        let specs = [&typed, &common, of_role, own.unwrap_or(&nothing)];
         let all = specs
             .iter()
             .fold(nothing.clone(), |all, spec| all.with((*spec).clone()));
-        let mut parts = [Vec::new(), Vec::new(), Vec::new()];
+        let mut parts = [const { Vec::new() }; 4];
         if let NodeValue::Map(entries) = &node.value {
             for (key, value) in entries {
                 let mut key = key.clone();
@@ -256,27 +281,33 @@ impl Reader<'_> {
                     key.name = meant.to_owned();
                 }
                 let part = specs.iter().position(|spec| spec.get(&key.name).is_some());
-                parts[part.unwrap_or(2)].push((key, value.clone()));
+                parts[part.unwrap_or(3)].push((key, value.clone()));
             }
         } else {
             let message = format!(
                 "expected the options of a connector, found {}",
                 node.found()
             );
-            problems.push(Problem::new(node.span, message).help("a map with `type`"));
+            let example = match role {
+                Role::Stream => "a map with `topics` and `topic`",
+                Role::Source | Role::Sink => "a map with `type`",
+            };
+            problems.push(Problem::new(node.span, message).help(example));
             problems.settle(node.span);
         }
-        let [common, role, own] = parts.map(|entries| Node {
+        let [typed, common, of_role, own] = parts.map(|entries| Node {
             value: NodeValue::Map(entries),
             ..node.clone()
         });
-        let connector = self
-            .connector(key, node, &common, of_sink, problems)
-            .filter(|_| legal);
+        let type_name = match role {
+            Role::Stream => Some(STREAM.to_owned()),
+            _ => TypeOptions::parse(&typed, problems).map(|options| options.r#type),
+        };
+        let connector = self.connector(key, node, type_name, &common, role, problems);
         Frame {
-            connector,
+            connector: connector.filter(|_| legal),
             all,
-            role,
+            role: of_role,
             own,
         }
     }
@@ -285,8 +316,9 @@ impl Reader<'_> {
         &mut self,
         key: &Key,
         node: &Node,
+        type_name: Option<String>,
         common: &Node,
-        of_sink: bool,
+        role: Role,
         problems: &mut Problems,
     ) -> Option<Connector> {
         let full_name = format!("{}.{}", self.pipeline, key.name);
@@ -297,7 +329,7 @@ impl Reader<'_> {
             registry: self.registry,
             owner: &full_name,
             locate: &|span| self.sources.place(span),
-            of_sink,
+            role,
         };
         let transforms = transforms.read(common.get("transforms"), problems);
         let options = CommonOptions::parse(common, problems)?;
@@ -323,7 +355,7 @@ impl Reader<'_> {
             .of(&full_name, common.get("on_error"), problems);
         Some(Connector {
             name: key.name.clone(),
-            type_name: options.r#type,
+            type_name: type_name?,
             description: options.description,
             enabled: options.enabled,
             formerly: options.formerly,

@@ -12,19 +12,19 @@ use crate::options::{Cleanup, PipelineOptions, TopicOptions, TopicSelector, with
 use crate::pipeline::{Pipeline, Topic};
 
 /// What a pipeline may say one day.
-const LATER: &[(&str, &str)] = &[("streams", "`streams`"), ("plugins", "`plugins`")];
+const LATER: &[(&str, &str)] = &[("plugins", "`plugins`")];
 
 /// A pipeline file as far as it is right.
 pub(crate) struct Draft {
     /// Without the connectors in which something is wrong.
     pub pipeline: Pipeline,
-    /// Whether it has a source or a sink, also one in which something is wrong.
+    /// Whether it has a source, stream or sink, also one in which something is wrong.
     pub has_connectors: bool,
     /// Every topic that is declared, also one that is wrong elsewhere.
     pub declares: Vec<String>,
-    /// Where every source writes, also one that is wrong elsewhere; `None`: not known.
+    /// Where every source and stream writes, also one that is wrong elsewhere; `None`: not known.
     pub writes: Vec<Option<Template>>,
-    /// What every sink reads, also one that is wrong elsewhere.
+    /// What every stream and sink reads, also one that is wrong elsewhere.
     pub reads: Vec<(TopicSelector, Span)>,
     /// The topic of dead letters of every connector that has one, also one that is wrong elsewhere.
     pub dead_letters: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) fn read(
         root.get(part)
             .is_none_or(|part| part.value == NodeValue::from(()))
     };
-    let has_connectors = !(is_empty("sources") && is_empty("sinks"));
+    let has_connectors = !["sources", "streams", "sinks"].into_iter().all(is_empty);
     if !has_connectors && is_empty("topics") {
         let problem = Problem::missing(root.span, "the pipeline has no sources, sinks or topics");
         problems.push(problem.help("give it `sources:` and `sinks:`"));
@@ -75,6 +75,10 @@ pub(crate) fn read(
     let sources = sources
         .filter_map(|(key, node)| reader.source(key, node, problems))
         .collect();
+    let streams = part("streams").iter();
+    let streams = streams
+        .filter_map(|(key, node)| reader.stream(key, node, problems))
+        .collect();
     let sinks = part("sinks").iter();
     let sinks = sinks
         .filter_map(|(key, node)| reader.sink(key, node, problems))
@@ -93,6 +97,7 @@ pub(crate) fn read(
         file,
         topics,
         sources,
+        streams,
         sinks,
         cases: Vec::new(),
         document,

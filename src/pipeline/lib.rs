@@ -42,10 +42,11 @@ pub use load::{ExistingTopic, Loaded, Surroundings, load, load_with_cases};
 pub use manual::{ManualTable, NameInTemplates, manual_tables, template_names};
 pub use on_error::BadRecords;
 pub use options::{
-    Cleanup, PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options, source_options,
+    Cleanup, PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options,
+    source_options, stream_options,
 };
 pub use picture::picture;
-pub use pipeline::{Connector, Pipeline, Sink, Source, Topic};
+pub use pipeline::{Connector, Input, Output, Pipeline, STREAM, Sink, Source, Stream, Topic};
 pub use print::print;
 pub use schema::{json_schema, worker_schema};
 pub use transform::{ConfiguredTransform, output};

@@ -7,7 +7,7 @@ use towpath_sdk::config::{OptionsSpec, markdown_table, text_forms};
 use crate::WorkerConfig;
 use crate::case::{CaseOptions, ExpectedRecord, InputRecordOptions};
 use crate::connector::{KEY_NAMES, TOPIC_NAMES};
-use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options};
+use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options, stream_options};
 
 /// A name that templates may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,7 @@ pub fn manual_tables() -> Vec<ManualTable> {
         options(PIPELINE, "options: expected record", ExpectedRecord::spec()),
         options(PIPELINE, "options: towpath.yaml", WorkerConfig::spec()),
         options(CONNECTORS, "options: every source", source_options()),
+        options(CONNECTORS, "options: every stream", stream_options()),
         options(CONNECTORS, "options: every sink", sink_options()),
         ManualTable {
             file: CONNECTORS,

@@ -13,7 +13,8 @@ use crate::case::CasesLater;
 use crate::on_error::OnErrorOption;
 
 options! {
-    /// A pipeline: topics, the sources that write to them, the sinks that read from them.
+    /// A pipeline: topics, the sources that write to them, the streams between them, the sinks that
+    /// read from them.
     pub(crate) struct PipelineOptions {
         /// Its name; default: the file's name without extension.
         pub name: Option<String>,
@@ -23,6 +24,8 @@ options! {
         pub topics: Named = {},
         /// Sources by name.
         pub sources: Named = {},
+        /// Streams by name: from topics to a topic.
+        pub streams: Named = {},
         /// Sinks by name.
         pub sinks: Named = {},
         /// Cases for `towpath test`.
@@ -49,10 +52,14 @@ options! {
         pub size: Option<Size>,
     }
 
-    /// What every connector has.
-    pub(crate) struct CommonOptions {
+    /// What a source or sink has before all else.
+    pub(crate) struct TypeOptions {
         /// Which connector it is.
         pub r#type: String,
+    }
+
+    /// What every connector has.
+    pub(crate) struct CommonOptions {
         /// What it is for.
         pub description: Option<String>,
         /// Whether it runs.
@@ -79,18 +86,18 @@ options! {
         pub limit: Limit = "forever",
     }
 
-    /// What every source has.
-    pub(crate) struct SourceOptions {
+    /// What every source and stream has.
+    pub(crate) struct OutputOptions {
         /// The topic to write to; may be a template.
         pub topic: Unchecked,
-        /// The records' key, a template; default: the source's own key, if it has one.
+        /// The records' key, a template; default: the key they come with, if they have one.
         pub key: Option<Unchecked>,
         /// How a record's partition is chosen; default: by the key if there is one, else by source.
         pub partition_by: Option<PartitionBy>,
     }
 
-    /// What every sink has.
-    pub(crate) struct SinkOptions {
+    /// What every stream and sink has.
+    pub(crate) struct InputOptions {
         /// The topics to read: names, or `/regex/` over whole names.
         pub topics: OneOrMany<TopicSelector>,
         /// The name its offsets and state are kept under; default: `pipeline.connector`.
@@ -102,12 +109,22 @@ options! {
 
 /// What every source has besides its own options.
 pub fn source_options() -> OptionsSpec {
-    CommonOptions::spec().with(SourceOptions::spec())
+    let common = TypeOptions::spec().with(CommonOptions::spec());
+    common.with(OutputOptions::spec())
+}
+
+/// What a stream has.
+pub fn stream_options() -> OptionsSpec {
+    let common = CommonOptions::spec();
+    common
+        .with(InputOptions::spec())
+        .with(OutputOptions::spec())
 }
 
 /// What every sink has besides its own options.
 pub fn sink_options() -> OptionsSpec {
-    CommonOptions::spec().with(SinkOptions::spec())
+    let common = TypeOptions::spec().with(CommonOptions::spec());
+    common.with(InputOptions::spec())
 }
 
 choice! {
@@ -124,7 +141,8 @@ choice! {
 choice! {
     /// How the partition of a record is chosen.
     pub enum PartitionBy {
-        /// Records of one place (such as a file) stay in one partition.
+        /// Records of one place (such as a file) stay in one partition; those that a stream reads, in
+        /// the partition of the same number.
         Source = "source",
         /// Records of one key stay in one partition, by Kafka's hash.
         Key = "key",

@@ -5,13 +5,9 @@ use crate::{Connector, Loaded, Pipeline, TopicDefaults};
 /// One line for each topic that `pipeline` writes or reads.
 pub fn picture(loaded: &Loaded, pipeline: &Pipeline, defaults: &TopicDefaults) -> Vec<String> {
     let mut topics: Vec<&str> = Vec::new();
-    let written = pipeline.sources.iter().map(|source| source.topic.as_str());
-    let read = loaded.topics.keys().map(String::as_str).filter(|topic| {
-        pipeline
-            .sinks
-            .iter()
-            .any(|sink| sink.topics.iter().any(|read| read.matches(topic)))
-    });
+    let written = pipeline.outputs().map(|(_, output)| output.topic.as_str());
+    let read = loaded.topics.keys().map(String::as_str);
+    let read = read.filter(|topic| pipeline.inputs().any(|(_, input)| input.reads(topic)));
     let declared = pipeline.topics.iter().map(|topic| &*topic.name);
     for topic in written.chain(read).chain(declared) {
         if !topics.contains(&topic) {
@@ -26,13 +22,11 @@ pub fn picture(loaded: &Loaded, pipeline: &Pipeline, defaults: &TopicDefaults) -
 
 fn line(loaded: &Loaded, pipeline: &Pipeline, defaults: &TopicDefaults, topic: &str) -> String {
     let from = pipeline
-        .sources
-        .iter()
-        .filter(|source| source.topic.as_str() == topic);
-    let from: Vec<String> = from.map(|source| label(&source.connector)).collect();
-    let to = pipeline.sinks.iter();
-    let to = to.filter(|sink| sink.topics.iter().any(|read| read.matches(topic)));
-    let to: Vec<String> = to.map(|sink| label(&sink.connector)).collect();
+        .outputs()
+        .filter(|(_, output)| output.topic.as_str() == topic);
+    let from: Vec<String> = from.map(|(connector, _)| label(connector)).collect();
+    let to = pipeline.inputs().filter(|(_, input)| input.reads(topic));
+    let to: Vec<String> = to.map(|(connector, _)| label(connector)).collect();
     let middle = match loaded.topics.get(topic) {
         Some(known) => format!(
             "{topic} [{}]",

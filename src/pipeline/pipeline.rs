@@ -27,6 +27,8 @@ pub struct Pipeline {
     /// In the order of the file.
     pub sources: Vec<Source>,
     /// In the order of the file.
+    pub streams: Vec<Stream>,
+    /// In the order of the file.
     pub sinks: Vec<Sink>,
     /// What it shall do: those of the file, then those beside it when they were asked for.
     pub cases: Vec<Case>,
@@ -53,14 +55,14 @@ pub struct Topic {
     pub span: Span,
 }
 
-/// What sources and sinks have in common. `Debug` shows the name only.
+/// What sources, streams and sinks have in common. `Debug` shows the name only.
 #[derive(Clone)]
 pub struct Connector {
     /// Within its pipeline.
     pub name: String,
     /// `pipeline.connector`: what state and offsets belong to.
     pub full_name: String,
-    /// The word after `type:`.
+    /// The word after `type:`; of a stream [`STREAM`].
     pub type_name: String,
     /// What it is for.
     pub description: Option<String>,
@@ -82,6 +84,32 @@ pub struct Connector {
     pub(crate) node: Node,
     /// Where its templates look into values.
     pub(crate) fields: Vec<FieldUse>,
+}
+
+impl Pipeline {
+    /// Every connector: sources, streams, sinks, in the order of the file.
+    pub fn connectors(&self) -> impl Iterator<Item = &Connector> {
+        let sources = self.sources.iter().map(|source| &source.connector);
+        let streams = self.streams.iter().map(|stream| &stream.connector);
+        let sinks = self.sinks.iter().map(|sink| &sink.connector);
+        sources.chain(streams).chain(sinks)
+    }
+
+    /// What writes to topics, sources before streams.
+    pub fn outputs(&self) -> impl Iterator<Item = (&Connector, &Output)> {
+        let sources = self.sources.iter();
+        let sources = sources.map(|source| (&source.connector, &source.output));
+        let streams = self.streams.iter();
+        sources.chain(streams.map(|stream| (&stream.connector, &stream.output)))
+    }
+
+    /// What reads topics, streams before sinks.
+    pub fn inputs(&self) -> impl Iterator<Item = (&Connector, &Input)> {
+        let streams = self.streams.iter();
+        let streams = streams.map(|stream| (&stream.connector, &stream.input));
+        let sinks = self.sinks.iter();
+        streams.chain(sinks.map(|sink| (&sink.connector, &sink.input)))
+    }
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -107,30 +135,20 @@ impl Connector {
     }
 }
 
-/// A source.
+/// Where the records of a source or stream go.
 #[derive(Debug, Clone)]
-pub struct Source {
-    /// What every connector has.
-    pub connector: Connector,
-    /// Where its records go; a constant template is a topic's name.
+pub struct Output {
+    /// The topic; a constant template is a topic's name.
     pub topic: Template,
     /// The records' key; `None`: the source's own, if it has one.
     pub key: Option<Template>,
     /// `None`: by the key of a record that has one, else by source.
     pub partition_by: Option<PartitionBy>,
-    /// The options of its type.
-    pub config: Arc<dyn SourceConfig>,
     /// Where `topic` stands.
     pub(crate) topic_span: Span,
 }
 
-impl Source {
-    /// What the values are that go into the log.
-    pub fn format(&self) -> Format {
-        let input = self.config.format().topic_format();
-        transform::output(&self.connector.transforms, input)
-    }
-
+impl Output {
     /// The topic's name, when it is the same for all records.
     pub fn constant_topic(&self) -> Option<&str> {
         self.topic
@@ -139,17 +157,66 @@ impl Source {
     }
 }
 
+/// What a sink or stream reads.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Which topics; at least one.
+    pub topics: Vec<TopicSelector>,
+    /// What offsets and state are kept under; `None`: the connector's full name.
+    pub group: Option<String>,
+    /// Where it begins the first time.
+    pub start: Start,
+    /// Where `topics` stands.
+    pub(crate) topics_span: Span,
+}
+
+impl Input {
+    /// Whether the topic of this name is read.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.topics.iter().any(|selector| selector.matches(topic))
+    }
+}
+
+/// A source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What every connector has.
+    pub connector: Connector,
+    /// Where its records go.
+    pub output: Output,
+    /// The options of its type.
+    pub config: Arc<dyn SourceConfig>,
+}
+
+impl Source {
+    /// What the values are that go into the log.
+    pub fn format(&self) -> Format {
+        let input = self.config.format().topic_format();
+        transform::output(&self.connector.transforms, input)
+    }
+}
+
+/// The [`Connector::type_name`] of a stream.
+pub const STREAM: &str = "stream";
+
+/// A stream: from topics to a topic.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// What every connector has.
+    pub connector: Connector,
+    /// What it reads.
+    pub input: Input,
+    /// Where its records go.
+    pub output: Output,
+}
+
 /// A sink.
 #[derive(Debug, Clone)]
 pub struct Sink {
     /// What every connector has.
     pub connector: Connector,
-    /// Which topics it reads; at least one.
-    pub topics: Vec<TopicSelector>,
-    /// What its offsets and state are kept under; `None`: its full name.
-    pub group: Option<String>,
-    /// Where it begins the first time.
-    pub start: Start,
+    /// What it reads.
+    pub input: Input,
     /// The options of its type.
     pub config: Arc<dyn SinkConfig>,
     /// Where what it writes is said.

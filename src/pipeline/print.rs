@@ -5,7 +5,7 @@ use towpath_sdk::Registry;
 use towpath_sdk::config::{Key, Kind, Node, NodeValue, OptionsSpec, Span};
 
 use crate::Pipeline;
-use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options};
+use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options, stream_options};
 
 /// What may be shown of [`Kind::Secret`].
 const HIDDEN: &str = "***";
@@ -27,6 +27,7 @@ pub fn print(pipeline: &Pipeline, registry: &Registry) -> String {
                         let own = found.and_then(|found| found.source.as_ref());
                         connector(source_options(), own.map(|own| (own.spec)()))
                     }
+                    "streams" => stream_options(),
                     "sinks" => {
                         let own = found.and_then(|found| found.sink.as_ref());
                         connector(sink_options(), own.map(|own| (own.spec)()))

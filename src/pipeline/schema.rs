@@ -5,7 +5,7 @@ use towpath_sdk::Registry;
 use towpath_sdk::config::{Kind, OptionSpec, OptionsSpec};
 
 use crate::WorkerConfig;
-use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options};
+use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options, stream_options};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// A text with a reference may stand for anything.
@@ -31,6 +31,7 @@ pub fn json_schema(registry: &Registry) -> Value {
     schema["properties"]["topics"]["additionalProperties"] = options(&TopicOptions::spec());
     schema["properties"]["sources"]["additionalProperties"] =
         connectors(sources, &source_options());
+    schema["properties"]["streams"]["additionalProperties"] = options(&stream_options());
     schema["properties"]["sinks"]["additionalProperties"] = connectors(sinks, &sink_options());
     finish(schema, "A Towpath pipeline")
 }

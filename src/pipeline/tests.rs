@@ -7,6 +7,7 @@ mod on_error;
 mod output;
 mod random;
 mod references;
+mod streams;
 mod transforms;
 mod worker_settings;
 mod yaml_tree;

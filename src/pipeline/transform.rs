@@ -79,15 +79,37 @@ options! {
     }
 }
 
-/// Reads the transforms of a connector or stream.
+/// What a connector does with records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It brings them into the log.
+    Source,
+    /// It takes them from topics to topics.
+    Stream,
+    /// It takes them out of the log.
+    Sink,
+}
+
+impl Role {
+    /// For messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Stream => "stream",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+/// Reads the transforms of a connector.
 pub(crate) struct Reader<'a> {
     pub registry: &'a Registry,
     /// `pipeline.connector`.
     pub owner: &'a str,
     /// `FILE:LINE` of a place.
     pub locate: &'a dyn Fn(Span) -> String,
-    /// Whether topics and numbers of records must stay as they are.
-    pub of_sink: bool,
+    /// What the connector does.
+    pub role: Role,
 }
 
 impl Reader<'_> {
@@ -150,19 +172,17 @@ impl Reader<'_> {
         let when = options.as_ref().and_then(|options| options.when.as_ref());
         let when = when.map(|text| compile(text, problems));
         let config = config?;
-        let misplaced = match self.of_sink {
-            true if config.changes_places() => Some((
-                "a sink",
-                "a sink's offsets count the records of its topics: put it into the source",
-            )),
-            false if config.needs_offset() => Some((
-                "a source",
-                "records get partition and offset in the log: put it into the sink",
-            )),
+        let misplaced = match self.role {
+            Role::Sink if config.changes_places() => Some(
+                "a sink's offsets count the records of its topics: put it into the source or a stream",
+            ),
+            Role::Source if config.needs_offset() => Some(
+                "records get partition and offset in the log: put it into the sink or a stream",
+            ),
             _ => None,
         };
-        if let Some((place, help)) = misplaced {
-            let message = format!("this `{name}` cannot be in {place}");
+        if let Some(help) = misplaced {
+            let message = format!("this `{name}` cannot be in a {}", self.role.as_str());
             problems.push(Problem::new(word.span, message).help(help));
             return None;
         }

@@ -5,16 +5,18 @@
 //! transform's name and place in the YAML, and with where the record came from; all that came of
 //! it is refused with it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use towpath_pipeline::ConfiguredTransform;
 use towpath_record::{Batch, BatchBuilder, BatchError};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, Original, Outgoing, Part, Place, Refused, RefusedRow, Result, SinkBatch, Stage,
-    Tolerance, TransformContext, WorkingBatch,
+    Error, Original, Outgoing, Place, Refused, RefusedRow, Result, SinkBatch, Stage, Tolerance,
+    TransformContext, WorkingBatch,
 };
 
+use crate::reading::Read;
 use crate::step::{Changes, Sequence, Step};
 use crate::stretch::{Early, Stretch, Stretches};
 use crate::task_state::TaskState;
@@ -29,15 +31,14 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// `None` when there are no transforms.
-    pub fn new(transforms: &[ConfiguredTransform], on_error: Tolerance) -> Option<Self> {
-        (!transforms.is_empty()).then(|| Self {
+    pub fn new(transforms: &[ConfiguredTransform], on_error: Tolerance) -> Self {
+        Self {
             steps: Step::all(transforms),
             working: WorkingBatch::default(),
             builder: BatchBuilder::default(),
             stretches: Stretches::default(),
             on_error,
-        })
+        }
     }
 
     /// Gets ready for the records of `sequence`: once, before the first of them. What is remembered
@@ -64,17 +65,23 @@ impl Chain {
         }
     }
 
-    /// What a sink gets of `read`, whose values are `input`: the offsets stay. When a bad record
-    /// ends the task, what came before it and the error.
+    /// What a sink gets of what was read: the offsets stay. When a bad record ends the task, what
+    /// came before it and the error.
     pub fn for_sink(
         &mut self,
-        read: SinkBatch,
-        input: Format,
+        read: Read,
         now_ms: i64,
         refused: &mut Vec<Refused>,
     ) -> Result<(SinkBatch, Option<Error>)> {
+        let Read {
+            batch: read,
+            format: input,
+        } = read;
+        if self.steps.is_empty() {
+            return Ok((read, None));
+        }
         let topic: Arc<str> = read.topic.name.as_str().into();
-        let place = |offset| format!("{}-{} offset {offset}", read.topic.name, read.partition);
+        let place = |offset| place(&read, offset);
         let sequence = Sequence::of(&read.topic, read.partition);
         let from_offset = i64::try_from(read.from_offset).unwrap_or(i64::MAX);
         let mut batches = Vec::with_capacity(read.batches.len());
@@ -114,27 +121,33 @@ impl Chain {
         Ok((SinkBatch { batches, ..read }, None))
     }
 
-    /// What becomes of the records of `part`, the next ones of `sequence`. Topics and keys that need nothing but what the source
-    /// knows are given first, so that the transforms see them.
+    /// What becomes of the records of `part` on their way into the log. What topics and keys need
+    /// nothing but what a source knows is given first, so that the transforms see it.
     ///
     /// # Errors
     /// Also a bad record's, when that ends the task: nothing of `part` goes on then, as its
     /// position stands behind all of it.
-    pub fn for_source(
+    pub fn for_log(
         &mut self,
-        sequence: &Sequence,
-        part: Part,
-        early: &Early,
+        part: Stretch,
+        from: From<'_>,
         now_ms: i64,
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<Stretch>> {
-        self.working.set_place(early.fixed_topic.clone(), None);
-        self.working.load(&part.batch, early.input, 0)?;
-        early.give(&part, now_ms, &mut self.working)?;
-        let place = |index| format!("record {index} of a batch from {}", part.origin.name);
-        self.apply(sequence, now_ms, &place)?;
-        if self.working.unchanged().is_some() {
-            return Ok(vec![part.into()]);
+        let from_offset = from.offset();
+        let whole = part.goes_whole(from_offset);
+        if self.steps.is_empty() && whole {
+            return Ok(vec![part]);
+        }
+        let (topic, partition) = from.place();
+        self.working.set_place(topic, partition);
+        self.working.load(&part.batch, from.input(), from_offset)?;
+        if let From::Source(early, _) = from {
+            early.give(&part, now_ms, &mut self.working)?;
+        }
+        self.apply(&from.sequence(), now_ms, &|offset| from.tell(&part, offset))?;
+        if self.working.unchanged().is_some() && whole {
+            return Ok(vec![part]);
         }
         let Self {
             working,
@@ -142,16 +155,15 @@ impl Chain {
             on_error,
             ..
         } = self;
-        let origin = &part.origin;
-        let failed = emit(working, on_error, early.output, |row| {
-            let builder = stretches.builder(origin, row.topic, row.key_set, row.key.is_some());
+        let failed = emit(working, on_error, from.output(), |row| {
+            let builder = stretches.builder(&part, row.topic, row.key_set, row.key.is_some());
             row.push_to(builder).map_err(too_large)
         })?;
-        let stretches = stretches.finish(origin);
+        let stretches = stretches.finish(&part);
         if let Some(RefusedRow { error, .. }) = failed {
             return Err(self.on_error.one_too_many(error));
         }
-        self.refuse(&part.batch, None, refused)?;
+        self.refuse(&part.batch, from.read(), refused)?;
         Ok(stretches)
     }
 
@@ -221,6 +233,78 @@ impl Chain {
         }
         Ok(())
     }
+}
+
+/// Where records on their way into the log come from.
+#[derive(Clone, Copy)]
+pub(crate) enum From<'a> {
+    /// What is given before the transforms, and as which records they see them.
+    Source(&'a Early, &'a Sequence),
+    Log(&'a Read),
+}
+
+impl<'a> From<'a> {
+    /// Where it was read, if that is the log.
+    fn read(self) -> Option<&'a SinkBatch> {
+        match self {
+            Self::Source(..) => None,
+            Self::Log(read) => Some(&read.batch),
+        }
+    }
+
+    /// As which records transforms see them.
+    fn sequence(self) -> Cow<'a, Sequence> {
+        match self {
+            Self::Source(_, sequence) => Cow::Borrowed(sequence),
+            Self::Log(read) => Cow::Owned(Sequence::of(&read.batch.topic, read.batch.partition)),
+        }
+    }
+
+    /// The first offset that counts.
+    fn offset(self) -> i64 {
+        let from = self.read().map_or(0, |read| read.from_offset);
+        i64::try_from(from).unwrap_or(i64::MAX)
+    }
+
+    /// The topic and partition that transforms see.
+    fn place(self) -> (Option<Arc<str>>, Option<u32>) {
+        match self {
+            Self::Source(early, _) => (early.fixed_topic.clone(), None),
+            Self::Log(read) => (
+                Some(read.batch.topic.name.as_str().into()),
+                Some(read.batch.partition),
+            ),
+        }
+    }
+
+    /// What the values are before the transforms.
+    fn input(self) -> Format {
+        match self {
+            Self::Source(early, _) => early.input,
+            Self::Log(read) => read.format,
+        }
+    }
+
+    /// What the values are behind them.
+    fn output(self) -> Format {
+        match self {
+            Self::Source(early, _) => early.output,
+            Self::Log(read) => read.batch.topic.format,
+        }
+    }
+
+    /// Where a record of `part` came from, by its offset.
+    fn tell(self, part: &Stretch, offset: i64) -> String {
+        match self.read() {
+            Some(read) => place(read, offset),
+            None => format!("record {offset} of a batch from {}", part.origin.name),
+        }
+    }
+}
+
+/// Where a record stands in the log.
+fn place(read: &SinkBatch, offset: i64) -> String {
+    format!("{}-{} offset {offset}", read.topic.name, read.partition)
 }
 
 /// Emits what is left; when there are more bad records than the task bears, what stands before the

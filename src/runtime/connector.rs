@@ -12,13 +12,13 @@ use towpath_log::Log;
 use crate::assignment::{Assigned, partitions, share};
 use crate::budget::Budget;
 use crate::health::TaskHealth;
-use crate::spec::{ConnectorSpec, Side, SinkSpec};
+use crate::spec::{ConnectorSpec, InputSpec, Side};
 use crate::stats::Stats;
 use crate::status::TaskState;
 use crate::supervisor::{Signal, Stop, TaskContext, supervise};
 use crate::{sink_task, source_task};
 
-/// One configured source or sink. All methods may be called concurrently.
+/// One configured connector. All methods may be called concurrently.
 pub(crate) struct Connector {
     pub spec: Arc<ConnectorSpec>,
     pub stats: Arc<Stats>,
@@ -36,9 +36,9 @@ struct Tasks {
     signals: Arc<watch::Sender<Signal>>,
     handles: Vec<AbortHandle>,
     health: Vec<Arc<TaskHealth>>,
-    /// What the tasks of a sink read.
+    /// What the tasks of a sink or stream read.
     assigned: Arc<[Assigned]>,
-    /// See [`SinkSpec::later`].
+    /// See [`InputSpec::later`].
     later: BTreeSet<(String, u32)>,
 }
 
@@ -64,9 +64,9 @@ impl Connector {
     /// Starts all tasks, which are told `signal`; the last run must have ended.
     pub fn start(&self, log: &Log, budget: &Budget, drain: bool, signal: Signal) {
         let signals = Arc::new(watch::Sender::new(signal));
-        let (spec, assigned, later) = match &self.spec.side {
-            Side::Source(_) => (self.spec.clone(), Arc::default(), BTreeSet::new()),
-            Side::Sink(sink) => self.assign(sink, log),
+        let (spec, assigned, later) = match self.spec.input() {
+            None => (self.spec.clone(), Arc::default(), BTreeSet::new()),
+            Some(input) => self.assign(input, log),
         };
         let mut handles = Vec::new();
         let mut health = Vec::new();
@@ -95,9 +95,9 @@ impl Connector {
         };
     }
 
-    /// What a sink reads in the run that begins, and its spec with what came since the first run.
-    fn assign(&self, sink: &SinkSpec, log: &Log) -> Run {
-        let assigned: Arc<[Assigned]> = partitions(sink, log).into();
+    /// What a sink or stream reads in the run that begins, and its spec with what came since the first run.
+    fn assign(&self, input: &InputSpec, log: &Log) -> Run {
+        let assigned: Arc<[Assigned]> = partitions(input, log).into();
         let tasks = self.tasks();
         let mut later = tasks.later.clone();
         if !tasks.handles.is_empty() {
@@ -106,14 +106,10 @@ impl Connector {
             let new = assigned.iter().filter(|now| !known.contains(&place(now)));
             later.extend(new.map(|(topic, partition)| (topic.name.clone(), *partition)));
         }
-        let side = SinkSpec {
-            later: later.clone(),
-            ..sink.clone()
-        };
-        let spec = ConnectorSpec {
-            side: Side::Sink(side),
-            ..(*self.spec).clone()
-        };
+        let mut spec = (*self.spec).clone();
+        if let Some(input) = spec.input_mut() {
+            input.later = later.clone();
+        }
         (Arc::new(spec), assigned, later)
     }
 
@@ -127,12 +123,10 @@ impl Connector {
         self.tasks().signals.clone()
     }
 
-    /// Whether a sink that runs would now be given other partitions.
+    /// Whether a sink or stream that runs would now be given other partitions.
     pub fn partitions_changed(&self, log: &Log) -> bool {
-        match &self.spec.side {
-            Side::Sink(sink) if works(self.state()) => {
-                *self.tasks().assigned != *partitions(sink, log)
-            }
+        match self.spec.input() {
+            Some(input) if works(self.state()) => *self.tasks().assigned != *partitions(input, log),
             _ => false,
         }
     }
@@ -191,11 +185,15 @@ fn spawn(
         let assigned = assigned.clone();
         async move {
             match &spec.side {
-                Side::Source(side) => {
-                    source_task::run(&context, &spec, side, &log, &budget, stop).await
+                Side::Source(source) => {
+                    source_task::run_source(&context, &spec, source, &log, &budget, stop).await
                 }
-                Side::Sink(side) => {
-                    sink_task::run(&context, &spec, side, &assigned, &log, stop).await
+                Side::Stream(stream) => {
+                    let life = (&context, &spec, stream);
+                    source_task::run_stream(life, &assigned, &log, &budget, stop).await
+                }
+                Side::Sink(sink) => {
+                    sink_task::run(&context, &spec, sink, &assigned, &log, stop).await
                 }
             }
         }

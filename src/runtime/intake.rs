@@ -1,88 +1,113 @@
-//! From what a source has read to batches for the log: its transforms, then topic, key and
-//! partition.
+//! From what a source or stream has taken to batches for the log: its transforms, then topic, key
+//! and partition.
 
 use std::sync::Arc;
 
 use towpath_log::{Log, TopicBatch};
-use towpath_sdk::{Part, Refused, Result, Tolerance};
+use towpath_sdk::{Origin, Refused, Result, Tolerance};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, From};
+use crate::feed::Incoming;
 use crate::route::Router;
-use crate::spec::{ConnectorSpec, SourceSpec};
+use crate::spec::{ConnectorSpec, OutputSpec, Side};
 use crate::step::{Changes, Sequence};
 use crate::stretch::{Early, Stretch};
 use crate::task_state::TaskState;
 
 /// The way of one task's records.
 pub(crate) struct Intake {
-    /// The transforms, if there are any, and what is given before them.
-    chain: Option<(Chain, Early)>,
-    /// What the transforms see.
-    sequence: Sequence,
+    chain: Chain,
+    /// What a source's records are given before the transforms.
+    early: Option<Early>,
+    /// What the transforms see: one of a source, one for each partition of a stream.
+    sequences: Vec<Sequence>,
     router: Router,
 }
 
 impl Intake {
-    /// What is remembered of the records of `task` is in `state`; without it nothing is.
+    /// To be opened for what it will take.
     ///
     /// # Errors
-    /// The fixed topic cannot be created, or what is remembered cannot be read.
+    /// The fixed topic cannot be created.
     pub fn new(
         spec: &Arc<ConnectorSpec>,
-        source: &SourceSpec,
+        output: &OutputSpec,
         on_error: &Tolerance,
         log: &Log,
-        (task, state): (u32, Option<&TaskState>),
     ) -> Result<Self> {
-        let mut chain = Chain::new(&spec.configured.transforms, on_error.clone());
-        let sequence = Sequence::Task(task);
-        if let Some(chain) = &mut chain {
-            chain.open(&sequence, state)?;
-        }
+        let early = match &spec.side {
+            Side::Source(source) => Some(Early::new(spec, source)),
+            Side::Stream(_) | Side::Sink(_) => None,
+        };
         Ok(Self {
-            chain: chain.map(|chain| (chain, Early::new(spec, source))),
-            sequence,
-            router: Router::new(spec.clone(), source, on_error.clone(), log.clone())?,
+            chain: Chain::new(&spec.configured.transforms, on_error.clone()),
+            early,
+            sequences: Vec::new(),
+            router: Router::new(spec.clone(), output, on_error.clone(), log.clone())?,
         })
     }
 
-    /// The batches for the log that come of `parts`, which were taken at `now_ms`; the order within
-    /// an origin is kept. Bad records are added to `refused`, as far as `on_error` allows.
+    /// Gets ready for the records of `sequence`: once, before the first of them. What is remembered
+    /// of them is in `state`; without it nothing is.
     ///
     /// # Errors
-    /// Also a bad record's, when that ends the task.
-    pub fn take(
-        &mut self,
-        parts: Vec<Part>,
-        now_ms: i64,
-        refused: &mut Vec<Refused>,
-    ) -> Result<Vec<TopicBatch>> {
-        let stretches = match &mut self.chain {
-            None => parts.into_iter().map(Stretch::from).collect(),
-            Some((chain, early)) => {
-                let mut stretches = Vec::new();
-                for part in parts {
-                    stretches.extend(chain.for_source(
-                        &self.sequence,
-                        part,
-                        early,
-                        now_ms,
-                        refused,
-                    )?);
-                }
-                stretches
-            }
-        };
-        self.router.route(stretches, now_ms, refused)
+    /// What is remembered cannot be read.
+    pub fn open(&mut self, sequence: Sequence, state: Option<&TaskState>) -> Result<()> {
+        if !self.sequences.contains(&sequence) {
+            self.chain.open(&sequence, state)?;
+            self.sequences.push(sequence);
+        }
+        Ok(())
     }
 
     /// What the records taken so far have changed in what the transforms remember, since the last
     /// call.
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
-        if let Some((chain, _)) = &mut self.chain {
-            chain.take_changes(&self.sequence, i64::MAX, &mut changes);
+        for sequence in &self.sequences {
+            self.chain.take_changes(sequence, i64::MAX, &mut changes);
         }
         changes
+    }
+
+    /// The batches for the log that come of `records`, which were taken at `now_ms`; the order
+    /// within an origin is kept. Bad records are added to `refused`, as far as `on_error` allows.
+    ///
+    /// # Errors
+    /// Also a bad record's, when that ends the task.
+    pub fn take(
+        &mut self,
+        records: Incoming,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<TopicBatch>> {
+        let mut stretches = Vec::new();
+        match records {
+            Incoming::Parts(parts) => {
+                for part in parts.into_iter().map(Stretch::from) {
+                    match self.early.as_ref().zip(self.sequences.first()) {
+                        Some((early, sequence)) => {
+                            let from = From::Source(early, sequence);
+                            stretches.extend(self.chain.for_log(part, from, now_ms, refused)?);
+                        }
+                        None => stretches.push(part),
+                    }
+                }
+            }
+            Incoming::Read(read) => {
+                for read in &read {
+                    let origin = Arc::new(Origin {
+                        name: read.batch.topic.name.clone(),
+                        fields: Vec::new(),
+                    });
+                    for batch in &read.batch.batches {
+                        let part = Stretch::read(&origin, read.batch.partition, batch);
+                        let from = From::Log(read);
+                        stretches.extend(self.chain.for_log(part, from, now_ms, refused)?);
+                    }
+                }
+            }
+        }
+        self.router.route(stretches, now_ms, refused)
     }
 }

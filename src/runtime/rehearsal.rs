@@ -85,8 +85,8 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Plays `case` of `pipeline`: first all that comes from sources, in the order written, then
-    /// what is put into topics, then the sinks. A sink is given the dead letters of those before
-    /// it, if it reads them.
+    /// what is put into topics, then the streams, until none has anything to read any more, then the
+    /// sinks. A sink is given the dead letters of those before it, if it reads them.
     ///
     /// # Errors
     /// Whatever would end a task and is not about one record.
@@ -105,7 +105,7 @@ impl<'a> Rehearsal<'a> {
             if self.log.topic(topic).is_none() {
                 // What writes it names it by a template.
                 let mut sources = pipeline.sources.iter();
-                let writer = sources.find(|source| source.constant_topic().is_none());
+                let writer = sources.find(|source| source.output.constant_topic().is_none());
                 let format = writer.map(Source::format);
                 self.log
                     .create_topic(topic, &topic_config(None, format, self.config))
@@ -113,6 +113,7 @@ impl<'a> Rehearsal<'a> {
             }
             play.topic(topic, records)?;
         }
+        play.streams(&specs)?;
         for spec in &specs {
             if let Side::Sink(sink) = &spec.side {
                 play.sink(spec, sink)?;

@@ -9,7 +9,7 @@ use towpath_log::Log;
 use crate::clock::now_ms;
 use crate::connector::Connector;
 use crate::health::TaskHealth;
-use crate::spec::{Side, SinkSpec};
+use crate::spec::InputSpec;
 use crate::status::{ConnectorStatus, TaskState, WorkerStatus};
 use crate::worker::Worker;
 
@@ -70,14 +70,13 @@ fn connector_status(log: &Log, connector: &Arc<Connector>, started_ms: u64) -> C
         _ => now_ms(),
     };
     let rates = connector.stats.rates(Instant::now());
-    let (topics, lag, share_done) = match &spec.side {
-        Side::Source(source) => (
-            source.fixed_topic.iter().cloned().collect(),
-            None,
-            share_of_bytes(&cells),
-        ),
-        Side::Sink(sink) => {
-            let (topics, lag, held) = lag(log, sink);
+    let (topics, lag, share_done) = match spec.input() {
+        None => {
+            let topic = spec.output().and_then(|output| output.fixed_topic.clone());
+            (topic.into_iter().collect(), None, share_of_bytes(&cells))
+        }
+        Some(input) => {
+            let (topics, lag, held) = lag(log, input);
             let share = (held > 0).then(|| 1.0 - lag as f64 / held as f64);
             (topics, Some(lag), share)
         }
@@ -103,12 +102,12 @@ fn connector_status(log: &Log, connector: &Arc<Connector>, started_ms: u64) -> C
     }
 }
 
-/// The sink's topics, the records it has still to deliver, and the records its topics hold.
-fn lag(log: &Log, sink: &SinkSpec) -> (Vec<String>, u64, u64) {
-    let group = log.group(&sink.group);
+/// The topics, the records of them still to be taken, and the records they hold.
+fn lag(log: &Log, input: &InputSpec) -> (Vec<String>, u64, u64) {
+    let group = log.group(&input.group);
     let mut names = Vec::new();
     let (mut lag, mut held) = (0, 0);
-    for topic in log.topics().iter().filter(|topic| sink.reads(&topic.name)) {
+    for topic in log.topics().iter().filter(|topic| input.reads(&topic.name)) {
         names.push(topic.name.clone());
         for partition in &topic.partitions {
             let key = (topic.name.clone(), partition.partition);
@@ -162,7 +161,7 @@ fn connector_metrics(text: &mut String, status: &WorkerStatus, connectors: &[Arc
         (
             "lag_records",
             "gauge",
-            "Records a sink has still to deliver.",
+            "Records a sink or stream has still to take.",
             |c| c.lag_records.map(|lag| lag as f64),
         ),
     ];

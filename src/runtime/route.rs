@@ -1,9 +1,11 @@
-//! Gives each record of a source its topic, key and partition.
+//! Gives each record of a source or stream its topic, key and partition.
 //!
 //! The common case costs nothing: with a fixed topic, no `key` template and a partition that does
 //! not depend on the record, a whole batch goes on as it is. Otherwise its records are dealt out
 //! to one builder for each partition, and copied as bytes. `round_robin` deals out records until a
 //! batch is small beside what each partition has got; from then on whole batches take turns.
+
+mod topic;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,17 +22,14 @@ use towpath_sdk::{
 use crate::budget::READ_BYTES;
 use crate::commit::log_error;
 use crate::partition;
-use crate::spec::{ConnectorSpec, SourceSpec};
+use crate::spec::{ConnectorSpec, OutputSpec};
 use crate::stretch::Stretch;
+use topic::Topic;
 
-/// Under `round_robin` whole batches may put a partition ahead of the others by this part of what
-/// each of them has got from this task.
-const UNEVEN_MAX: u64 = 8;
-
-/// Routes the batches of one task of a source.
+/// Routes the batches of one task.
 pub(crate) struct Router {
     spec: Arc<ConnectorSpec>,
-    source: SourceSpec,
+    output: OutputSpec,
     on_error: Tolerance,
     log: Log,
     /// Topics that were written to; the first one is the fixed topic, if there is one.
@@ -39,71 +38,24 @@ pub(crate) struct Router {
     known: HashMap<Vec<u8>, usize>,
 }
 
-/// A topic, and a builder for each of its partitions.
-struct Topic {
-    name: Arc<str>,
-    builders: Vec<BatchBuilder>,
-    /// Each record must have a key.
-    compacted: bool,
-    /// Under `round_robin`, where the last record went.
-    turn: u32,
-    /// Under `round_robin`, the records that each partition got.
-    dealt: Vec<u64>,
-}
-
-impl Topic {
-    fn partitions(&self) -> u32 {
-        self.builders.len() as u32
-    }
-
-    /// Refuses a record that compaction could not tell from others.
-    fn check_key(&self, key: Option<&[u8]>) -> Result<()> {
-        if key.is_some() || !self.compacted {
-            return Ok(());
-        }
-        Err(keyless(&self.name))
-    }
-
-    /// The partition of the next record under `round_robin`.
-    fn deal_record(&mut self) -> u32 {
-        self.turn = (self.turn + 1) % self.partitions();
-        self.dealt[self.turn as usize] += 1;
-        self.turn
-    }
-
-    /// The partition of a whole batch of `records` under `round_robin`: the one that got the least.
-    fn deal_batch(&mut self, records: u64) -> u32 {
-        let least = (0..self.partitions()).min_by_key(|partition| self.dealt[*partition as usize]);
-        let least = least.unwrap_or(0);
-        self.dealt[least as usize] += records;
-        least
-    }
-
-    /// Whether whole batches, of `records` together, leave the partitions about even.
-    fn stays_even(&self, records: u64) -> bool {
-        let each = self.dealt.iter().sum::<u64>() / u64::from(self.partitions());
-        records.saturating_mul(UNEVEN_MAX) <= each
-    }
-}
-
 impl Router {
     /// # Errors
     /// The fixed topic cannot be created.
     pub fn new(
         spec: Arc<ConnectorSpec>,
-        source: &SourceSpec,
+        output: &OutputSpec,
         on_error: Tolerance,
         log: Log,
     ) -> Result<Self> {
         let mut router = Self {
             spec,
-            source: source.clone(),
+            output: output.clone(),
             on_error,
             log,
             topics: Vec::new(),
             known: HashMap::new(),
         };
-        if let Some(topic) = &source.fixed_topic {
+        if let Some(topic) = &output.fixed_topic {
             router.index_of(topic)?;
         }
         Ok(router)
@@ -144,8 +96,8 @@ impl Router {
             return false;
         };
         let fit =
-            |part: &Stretch| part.batch.as_bytes().len() as u64 <= self.source.max_record_bytes;
-        let together = || match self.source.partition_by {
+            |part: &Stretch| part.batch.as_bytes().len() as u64 <= self.output.max_record_bytes;
+        let together = || match self.output.partition_by {
             PartitionBy::Source => true,
             PartitionBy::Key => !parts.iter().any(|part| part.keyed),
             PartitionBy::RoundRobin => {
@@ -154,7 +106,7 @@ impl Router {
         };
         let decided = parts
             .iter()
-            .all(|part| part.topic.is_none() && (part.key_stands || self.source.key.is_none()));
+            .all(|part| part.topic.is_none() && (part.key_stands || self.output.key.is_none()));
         decided
             && !topic.compacted
             && parts.iter().all(fit)
@@ -163,7 +115,7 @@ impl Router {
 
     /// Batches as they came, for the fixed topic.
     fn whole(&mut self, parts: Vec<Stretch>) -> Vec<TopicBatch> {
-        let partition_by = self.source.partition_by;
+        let partition_by = self.output.partition_by;
         let Some(topic) = self.topics.first_mut() else {
             return Vec::new();
         };
@@ -171,7 +123,7 @@ impl Router {
             topic: topic.name.clone(),
             partition: match partition_by {
                 PartitionBy::RoundRobin => topic.deal_batch(part.batch.len() as u64),
-                _ => partition::of_key(part.origin.name.as_bytes(), topic.partitions()),
+                _ => topic.of_origin(&part.origin, part.partition),
             },
             batch: part.batch,
         });
@@ -184,14 +136,14 @@ impl Router {
         let (mut topic, mut key) = (Vec::new(), Vec::new());
         for record in part.batch.records() {
             let record = record.map_err(|error| malformed(&part.origin, error))?;
-            let key_stands = part.key_stands || self.source.key.is_none();
-            if self.source.fixed_topic.is_some()
+            let key_stands = part.key_stands || self.output.key.is_none();
+            if self.output.fixed_topic.is_some()
                 && part.topic.is_none()
                 && key_stands
                 && self.fits(&record)
                 && self.topics[0].check_key(record.key).is_ok()
             {
-                let partition = self.partition_of(0, record.key, &part.origin);
+                let partition = self.partition_of(0, record.key, part);
                 let builder = &mut self.topics[0].builders[partition as usize];
                 builder
                     .copy(&record)
@@ -200,7 +152,8 @@ impl Router {
             }
             let scope = SourceScope {
                 origin: &part.origin,
-                topic: None,
+                // What a stream reads is a topic's already.
+                topic: part.partition.map(|_| &*part.origin.name),
                 record: RecordScope {
                     pipeline: &spec.pipeline,
                     connector: &spec.configured.name,
@@ -226,12 +179,12 @@ impl Router {
     }
 
     /// The partition for a record with `key`, in the topic at `index`.
-    fn partition_of(&mut self, index: usize, key: Option<&[u8]>, origin: &Origin) -> u32 {
-        let partitions = self.topics[index].partitions();
-        match (self.source.partition_by, key) {
-            (PartitionBy::RoundRobin, _) => self.topics[index].deal_record(),
-            (PartitionBy::Key, Some(key)) => partition::of_key(key, partitions),
-            _ => partition::of_key(origin.name.as_bytes(), partitions),
+    fn partition_of(&mut self, index: usize, key: Option<&[u8]>, part: &Stretch) -> u32 {
+        let topic = &mut self.topics[index];
+        match (self.output.partition_by, key) {
+            (PartitionBy::RoundRobin, _) => topic.deal_record(),
+            (PartitionBy::Key, Some(key)) => partition::of_key(key, topic.partitions()),
+            _ => topic.of_origin(&part.origin, part.partition),
         }
     }
 
@@ -248,7 +201,7 @@ impl Router {
             Some(topic) => self.named(topic.as_bytes())?,
             None => self.topic_of(scope, topic)?,
         };
-        let template = self.source.key.as_ref().filter(|_| !part.key_stands);
+        let template = self.output.key.as_ref().filter(|_| !part.key_stands);
         let own_key = match template {
             Some(template) => {
                 key.clear();
@@ -259,7 +212,7 @@ impl Router {
             None => record.key,
         };
         self.topics[index].check_key(own_key)?;
-        let partition = self.partition_of(index, own_key, scope.origin);
+        let partition = self.partition_of(index, own_key, part);
         let builder = &mut self.topics[index].builders[partition as usize];
         let pushed = match own_key == record.key {
             true => builder.copy(record),
@@ -275,7 +228,7 @@ impl Router {
 
     fn fits(&self, record: &Record<'_>) -> bool {
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        bytes as u64 <= self.source.max_record_bytes
+        bytes as u64 <= self.output.max_record_bytes
     }
 
     fn check_size(&self, scope: &SourceScope<'_>) -> Result<()> {
@@ -285,13 +238,13 @@ impl Router {
         Err(Error::record("take a record from", &scope.origin.name)
             .because(format!(
                 "it is larger than max_record ({} bytes)",
-                self.source.max_record_bytes
+                self.output.max_record_bytes
             ))
             .remedy("raise `max_record` in towpath.yaml, or set `on_error: skip`"))
     }
 
     fn fixed_topic(&self) -> Option<&Topic> {
-        self.source
+        self.output
             .fixed_topic
             .as_ref()
             .and_then(|_| self.topics.first())
@@ -303,7 +256,7 @@ impl Router {
             return Ok(0);
         }
         rendered.clear();
-        self.source.topic.render(scope, rendered)?;
+        self.output.topic.render(scope, rendered)?;
         self.named(rendered)
     }
 
@@ -322,13 +275,18 @@ impl Router {
 
     /// The index of topic `name`, which is created when it does not exist.
     fn index_of(&mut self, name: &str) -> Result<usize> {
+        if self.spec.reads(name) {
+            return Err(Error::configuration("write to topic", name)
+                .because("the stream reads it: what it writes would come back to it")
+                .remedy("let `topic` name another one"));
+        }
         let info = match self.log.topic(name) {
             Some(info) => info,
             None => tokio::task::block_in_place(|| self.create(name))?,
         };
         let partitions = info.config.partitions.max(1) as usize;
         // A fixed topic takes whole batches; of topics made from records there may be many.
-        let capacity = match self.source.fixed_topic.as_deref() == Some(name) {
+        let capacity = match self.output.fixed_topic.as_deref() == Some(name) {
             true => READ_BYTES as usize / partitions * 5 / 4,
             false => 0,
         };
@@ -350,10 +308,10 @@ impl Router {
     /// [`PARTITIONS_MAX`] partitions of all topics together, or a template over a field with a
     /// million values would make a million directories. Waits for the disk.
     fn create(&self, name: &str) -> Result<TopicInfo> {
-        if self.source.fixed_topic.as_deref() != Some(name) {
+        if self.output.fixed_topic.as_deref() != Some(name) {
             let topics = self.log.topics();
             let held: u32 = topics.iter().map(|topic| topic.config.partitions).sum();
-            if held + self.source.topic_config.partitions > PARTITIONS_MAX {
+            if held + self.output.topic_config.partitions > PARTITIONS_MAX {
                 return Err(Error::configuration("create topic", name)
                     .because(format!(
                         "the log holds {held} partitions, and records make topics only up to \
@@ -366,7 +324,7 @@ impl Router {
             }
         }
         self.log
-            .create_topic(name, &self.source.topic_config)
+            .create_topic(name, &self.output.topic_config)
             .map_err(|error| log_error(&format!("create topic {name}"), error))
     }
 }
@@ -390,7 +348,7 @@ fn malformed(origin: &Origin, error: BatchError) -> Error {
 #[derive(Clone, Copy)]
 pub(crate) struct SourceScope<'a> {
     pub origin: &'a Origin,
-    /// Once it is known: for the key.
+    /// Once it is known: for the key. For the `topic` of a stream, the one it reads.
     pub topic: Option<&'a str>,
     pub record: RecordScope<'a>,
 }

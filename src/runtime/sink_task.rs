@@ -7,27 +7,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
+use towpath_log::{AppendSet, Log, ReadTo, Writer};
 use towpath_record::Batch;
-use towpath_sdk::config::{Format, Start};
 use towpath_sdk::{
-    Error, ErrorKind, Flushed, Health, REFUSED_MAX, Refused, Result, Sink, SinkBatch, SinkContext,
-    SinkOffset, SinkPartition, SinkTopic, Tolerance, now_ms,
+    Error, ErrorKind, Flushed, REFUSED_MAX, Refused, Result, Sink, SinkBatch, SinkContext,
+    SinkOffset, Tolerance, now_ms,
 };
 
-use crate::assignment::{Assigned, start_offset};
+use crate::assignment::Assigned;
 use crate::chain::Chain;
-use crate::commit::{log_error, submit};
+use crate::commit::submit;
 use crate::dead_letter::DeadLetters;
+use crate::reading::{Input, Read, Reading};
 use crate::source_task::report_refused;
 use crate::spec::{ConnectorSpec, SinkSpec};
 use crate::step::{Changes, Sequence};
-use crate::supervisor::{Ended, Signal, Stop, TaskContext, open_writer};
+use crate::supervisor::{Ended, Signal, Stop, TaskContext};
 use crate::task_state::TaskState;
 
-/// What one read of the log brings at most (a larger batch comes alone).
-const READ_BYTES: usize = 1 << 20;
 /// Written without a flush at most, by volume and by time.
 const FLUSH_BYTES: u64 = 64 << 20;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
@@ -35,33 +32,15 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// it follows at once.
 const FLUSH_PAUSE: Duration = Duration::from_millis(100);
 
-/// One partition the task reads.
-struct Input {
-    /// As the sink sees it: the format is that behind the transforms.
-    partition: SinkPartition,
-    /// What its values are in the log.
-    format: Format,
-    reader: Reader,
-    /// Up to where the far side has it.
-    delivered: u64,
-    /// Why nothing more is read of it in this life: the others go on.
-    stopped: Option<Error>,
-}
-
 /// A sink task that is open.
 struct SinkTask<'a> {
     context: &'a TaskContext,
-    connector: &'a ConnectorSpec,
     spec: &'a SinkSpec,
-    log: &'a Log,
     sink: Box<dyn Sink>,
-    /// The transforms, if there are any.
-    chain: Option<Chain>,
+    chain: Chain,
     writer: Arc<Writer>,
     state: Arc<TaskState>,
-    inputs: Vec<Input>,
-    /// The input that is read next: all take turns.
-    turn: usize,
+    reading: Reading,
     /// Written since the last flush.
     unflushed: Volume,
     /// Written and not yet reported as durable.
@@ -73,8 +52,6 @@ struct SinkTask<'a> {
     /// How many were refused when it was flushed last.
     refused_before: u64,
     dead_letters: Option<DeadLetters>,
-    more: Arc<Notify>,
-    _watch: Watch,
 }
 
 /// Records, and the bytes of their batches.
@@ -113,38 +90,37 @@ pub(crate) async fn run(
     log: &Log,
     mut stop: Stop,
 ) -> Result<Ended> {
-    let mut task = SinkTask::new(context, spec, sink, log)?;
-    let result = task.drive(assigned, &mut stop).await;
+    let mut task = SinkTask::new((context, spec, sink), assigned, log).await?;
+    let result = task.drive(log, &mut stop).await;
     let closed = task.sink.close().await;
     let ended = result?;
     closed.map(|()| ended)
 }
 
 impl<'a> SinkTask<'a> {
-    fn new(
-        context: &'a TaskContext,
-        connector: &'a ConnectorSpec,
-        spec: &'a SinkSpec,
-        log: &'a Log,
+    async fn new(
+        (context, connector, spec): (&'a TaskContext, &'a ConnectorSpec, &'a SinkSpec),
+        assigned: &[Assigned],
+        log: &Log,
     ) -> Result<Self> {
-        // State belongs to the group, as offsets do: who takes the group over takes both.
-        let writer = Arc::new(open_writer(log, &spec.group, context.task)?);
-        let state = Arc::new(TaskState::new(log, &spec.group, writer.clone()));
-        let more = Arc::new(Notify::new());
-        let wake = more.clone();
+        let state = Arc::new(TaskState::open(context, connector, log).await?);
+        let writer = state.writer().clone();
+        let source = (connector, &spec.input);
+        let reading = Reading::open(source, assigned, log, ReadTo::Durable, &writer).await?;
         let now = Instant::now();
         let on_error = connector.tolerance();
+        let mut chain = Chain::new(&connector.configured.transforms, on_error.clone());
+        for (topic, partition) in assigned {
+            chain.open(&Sequence::of(topic, *partition), Some(&state))?;
+        }
         Ok(Self {
             context,
-            connector,
             spec,
-            log,
             sink: spec.config.sink(),
-            chain: Chain::new(&connector.configured.transforms, on_error.clone()),
+            chain,
             writer,
             state,
-            inputs: Vec::new(),
-            turn: 0,
+            reading,
             unflushed: Volume::default(),
             undelivered: Volume::default(),
             on_error,
@@ -152,13 +128,11 @@ impl<'a> SinkTask<'a> {
             refused_before: 0,
             dead_letters: DeadLetters::of(context, connector, log),
             flushed_at: now.checked_sub(FLUSH_PAUSE).unwrap_or(now),
-            more,
-            _watch: log.watch(Box::new(move || wake.notify_one())),
         })
     }
 
-    async fn drive(&mut self, assigned: &[Assigned], stop: &mut Stop) -> Result<Ended> {
-        self.open(assigned).await?;
+    async fn drive(&mut self, log: &Log, stop: &mut Stop) -> Result<Ended> {
+        self.open(log).await?;
         self.context
             .health
             .set(crate::status::TaskState::Running, None);
@@ -169,15 +143,9 @@ impl<'a> SinkTask<'a> {
                 return Ok(Ended::Stopped);
             }
             let idle = !self.write_next().await?;
-            let all_stopped =
-                !self.inputs.is_empty() && self.inputs.iter().all(|input| input.stopped.is_some());
-            if idle && (signal == Signal::Finish || all_stopped) {
+            if idle && (signal == Signal::Finish || self.reading.all_stopped()) {
                 self.flush(signal == Signal::Finish).await?;
-                let stopped = self
-                    .inputs
-                    .iter_mut()
-                    .find_map(|input| input.stopped.take());
-                return stopped.map_or(Ok(Ended::Done), Err);
+                return self.reading.stopped().map(|()| Ended::Done);
             } else if self.flush_is_due(idle) {
                 self.flush(false).await?;
             } else if idle {
@@ -186,70 +154,18 @@ impl<'a> SinkTask<'a> {
         }
     }
 
-    /// Finds the task's partitions and where to begin in each, and opens the sink.
-    async fn open(&mut self, assigned: &[Assigned]) -> Result<()> {
-        self.state
-            .forget_stale(self.context, self.connector, self.log)
-            .await?;
-        let mut beginnings = Vec::new();
-        for (topic, partition) in assigned {
-            let (topic, partition) = (topic.clone(), *partition);
-            let (offset, committed) = start_offset(self.spec, self.log, &topic.name, partition)?;
-            let reader = self
-                .log
-                .reader(&topic.name, partition, offset, ReadTo::Durable)
-                .map_err(|error| log_error("read the log", error))?;
-            let format = topic.format;
-            let transforms = &self.connector.configured.transforms;
-            let topic = Arc::new(SinkTopic {
-                format: towpath_pipeline::output(transforms, format),
-                ..(*topic).clone()
-            });
-            if let Some(chain) = &mut self.chain {
-                chain.open(&Sequence::of(&topic, partition), Some(&self.state))?;
-            }
-            let partition = SinkPartition {
-                topic,
-                partition,
-                offset,
-            };
-            if !committed && (offset > 0 || self.spec.start != Start::Earliest) {
-                beginnings.push(self.group_offset(
-                    &partition.topic.name,
-                    partition.partition,
-                    offset,
-                ));
-            }
-            self.inputs.push(Input {
-                partition,
-                format,
-                reader,
-                delivered: offset,
-                stopped: None,
-            });
-        }
-        // A beginning that was chosen once stays: `latest` must not move with every restart.
-        if !beginnings.is_empty() {
-            submit(
-                &self.writer,
-                AppendSet {
-                    offsets: beginnings,
-                    ..AppendSet::default()
-                },
-            )
-            .await?;
-        }
+    async fn open(&mut self, log: &Log) -> Result<()> {
         let (format, fields) = self.spec.config.format();
         let context = SinkContext {
             connector: self.context.connector.clone(),
             task: self.context.task,
             tasks: self.context.tasks,
-            log_id: self.log.id().to_string().into(),
-            generation: self
-                .log
-                .group(&self.spec.group)
+            log_id: log.id().to_string().into(),
+            generation: log
+                .group(&self.spec.input.group)
                 .map_or(0, |group| group.generation),
             partitions: self
+                .reading
                 .inputs
                 .iter()
                 .map(|input| input.partition.clone())
@@ -266,9 +182,14 @@ impl<'a> SinkTask<'a> {
 
     /// Writes what the inputs have next; false when none has anything.
     async fn write_next(&mut self) -> Result<bool> {
-        let read = tokio::task::block_in_place(|| self.read())?;
+        let read = tokio::task::block_in_place(|| self.reading.next(self.context))?;
         if read.is_empty() {
             return Ok(false);
+        }
+        for batch in read.iter().flat_map(|read| &read.batch.batches) {
+            self.unflushed.add(batch);
+            self.undelivered.add(batch);
+            self.on_error.came(batch.len() as u64);
         }
         let (read, failed) = tokio::task::block_in_place(|| self.transform(read))?;
         let written = self.sink.write(read).await;
@@ -284,78 +205,17 @@ impl<'a> SinkTask<'a> {
 
     /// Puts what was read through the transforms. When a bad record ends the task, what came before
     /// it, and the error.
-    fn transform(&mut self, read: Vec<SinkBatch>) -> Result<(Vec<SinkBatch>, Option<Error>)> {
-        let Some(chain) = &mut self.chain else {
-            return Ok((read, None));
-        };
+    fn transform(&mut self, read: Vec<Read>) -> Result<(Vec<SinkBatch>, Option<Error>)> {
         let now_ms = now_ms();
         let mut transformed = Vec::with_capacity(read.len());
-        for batch in read {
-            let is_of = |input: &&Input| {
-                let SinkPartition {
-                    topic, partition, ..
-                } = &input.partition;
-                *partition == batch.partition && topic.name == batch.topic.name
-            };
-            let format = self.inputs.iter().find(is_of).map(|input| input.format);
-            let format = format.unwrap_or(batch.topic.format);
-            let (batch, failed) = chain.for_sink(batch, format, now_ms, &mut self.refused)?;
+        for read in read {
+            let (batch, failed) = self.chain.for_sink(read, now_ms, &mut self.refused)?;
             transformed.push(batch);
             if failed.is_some() {
                 return Ok((transformed, failed));
             }
         }
         Ok((transformed, None))
-    }
-
-    /// Reads from one input after the other, beginning with the one whose turn it is, until there
-    /// is enough for one write.
-    fn read(&mut self) -> Result<Vec<SinkBatch>> {
-        let mut read = Vec::new();
-        let mut bytes = 0;
-        for _ in 0..self.inputs.len() {
-            if bytes >= READ_BYTES {
-                break;
-            }
-            self.turn = (self.turn + 1) % self.inputs.len();
-            let Input {
-                reader,
-                partition,
-                stopped,
-                ..
-            } = &mut self.inputs[self.turn];
-            if stopped.is_some() {
-                continue;
-            }
-            let batches = match reader.next(READ_BYTES) {
-                Ok(Some(batches)) => batches,
-                Ok(None) => continue,
-                Err(error) => {
-                    let error = log_error("read the log", error);
-                    if error.kind() == ErrorKind::Transient {
-                        return Err(error);
-                    }
-                    // What stands before a damaged place, and the other partitions, go on.
-                    let place = format!("{} {}", partition.topic.name, partition.partition);
-                    self.context.health.report(&place, Some(&error));
-                    *stopped = Some(error);
-                    continue;
-                }
-            };
-            for batch in &batches {
-                bytes += batch.as_bytes().len();
-                self.unflushed.add(batch);
-                self.on_error.came(batch.len() as u64);
-                self.undelivered.add(batch);
-            }
-            read.push(SinkBatch::new(
-                partition.topic.clone(),
-                partition.partition,
-                partition.offset,
-                batches,
-            ));
-        }
-        Ok(read)
     }
 
     fn flush_is_due(&self, idle: bool) -> bool {
@@ -380,17 +240,21 @@ impl<'a> SinkTask<'a> {
     /// Makes durable what can be, all of it at the `end`, and commits it.
     async fn flush(&mut self, end: bool) -> Result<()> {
         let flushed: Flushed = self.sink.flush(end).await?;
-        let offsets = flushed
-            .offsets
-            .iter()
-            .map(|done| self.group_offset(&done.topic.name, done.partition, done.offset))
-            .collect();
+        let offsets = flushed.offsets.iter().map(|done| {
+            let SinkOffset {
+                topic,
+                partition,
+                offset,
+            } = done;
+            self.reading.group_offset(&topic.name, *partition, *offset)
+        });
+        let offsets = offsets.collect();
         let changes = self.take_changes(&flushed.offsets);
         let mut state = self.state.remember(changes);
         state.extend(self.state.change(flushed.state));
         self.refused.extend(flushed.refused);
         self.refused_before = self.on_error.refused();
-        let is_done = |bad: &mut Refused| is_done(bad, &self.inputs, &flushed.offsets);
+        let is_done = |bad: &mut Refused| is_done(bad, &self.reading.inputs, &flushed.offsets);
         let refused: Vec<_> = self.refused.extract_if(.., is_done).collect();
         let batches = match &mut self.dead_letters {
             Some(dead_letters) => dead_letters.batch(&refused, now_ms())?,
@@ -417,12 +281,10 @@ impl<'a> SinkTask<'a> {
     /// What the records below `offsets` have changed in what the transforms remember.
     fn take_changes(&mut self, offsets: &[SinkOffset]) -> Changes {
         let mut changes = Changes::default();
-        if let Some(chain) = &mut self.chain {
-            for done in offsets {
-                let below = i64::try_from(done.offset).unwrap_or(i64::MAX);
-                let sequence = Sequence::of(&done.topic, done.partition);
-                chain.take_changes(&sequence, below, &mut changes);
-            }
+        for done in offsets {
+            let below = i64::try_from(done.offset).unwrap_or(i64::MAX);
+            let sequence = Sequence::of(&done.topic, done.partition);
+            self.chain.take_changes(&sequence, below, &mut changes);
         }
         changes
     }
@@ -438,7 +300,7 @@ impl<'a> SinkTask<'a> {
             }
         };
         tokio::select! {
-            () = self.more.notified() => {}
+            () = self.reading.more() => {}
             () = stop.changed() => {}
             () = due => {}
         }
@@ -449,20 +311,11 @@ impl<'a> SinkTask<'a> {
         let of_partition = |input: &&mut Input| {
             input.partition.partition == done.partition && input.partition.topic == done.topic
         };
-        let Some(input) = self.inputs.iter_mut().find(of_partition) else {
+        let Some(input) = self.reading.inputs.iter_mut().find(of_partition) else {
             return 0;
         };
         let before = std::mem::replace(&mut input.delivered, done.offset);
         done.offset.saturating_sub(before)
-    }
-
-    fn group_offset(&self, topic: &str, partition: u32, offset: u64) -> GroupOffset {
-        GroupOffset {
-            group: self.spec.group.clone(),
-            topic: topic.into(),
-            partition,
-            offset,
-        }
     }
 }
 

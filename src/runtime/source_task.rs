@@ -1,4 +1,6 @@
-//! The life of a source's task from `open` to `close`: read, route, hand over, acknowledge.
+//! The life of a task that writes to the log, from `open` to `close`: take, transform, route, hand
+//! over, acknowledge. Of a source, or of a stream, which takes its records from the log itself and
+//! commits its offsets with what it made of them.
 //!
 //! Several append sets may be in flight. The committer settles them in order; when one fails, all
 //! later ones of this writer are refused, the task ends with that error, and its successor opens
@@ -11,18 +13,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use towpath_log::{AppendSet, Durability, Log, ReadTo, Writer};
-use towpath_sdk::{
-    NewDecoder, Refused, Result, Source, SourceBatch, SourceContext, Tolerance, now_ms,
-};
+use towpath_sdk::{Refused, Result, Tolerance, now_ms};
 use tracing::warn;
 
+use crate::assignment::Assigned;
 use crate::budget::{Budget, Share};
 use crate::commit::{Outcome, hand_over, settled};
 use crate::dead_letter::DeadLetters;
+use crate::feed::{Feed, Taken};
 use crate::intake::Intake;
-use crate::spec::{ConnectorSpec, SourceSpec};
+use crate::spec::{ConnectorSpec, OutputSpec, SourceSpec, StreamSpec};
 use crate::status;
-use crate::supervisor::{Ended, Stop, TaskContext, open_writer};
+use crate::step::Sequence;
+use crate::supervisor::{Ended, Stop, TaskContext};
 use crate::task_state::TaskState;
 
 /// Append sets a task may have in flight.
@@ -37,10 +40,10 @@ struct InFlight {
     _share: Share,
 }
 
-/// A source task that is open.
+/// A task that is open.
 struct SourceTask<'a> {
     context: &'a TaskContext,
-    source: Box<dyn Source>,
+    feed: Feed,
     intake: Intake,
     on_error: Tolerance,
     dead_letters: Option<DeadLetters>,
@@ -55,65 +58,88 @@ struct SourceTask<'a> {
     durability: Durability,
 }
 
-/// Runs one life of the task: until its end, a stop, or an error.
-pub(crate) async fn run(
+/// Runs one life of a source's task: until its end, a stop, or an error.
+pub(crate) async fn run_source(
     context: &TaskContext,
     spec: &Arc<ConnectorSpec>,
     source: &SourceSpec,
     log: &Log,
     budget: &Budget,
-    mut stop: Stop,
+    stop: Stop,
 ) -> Result<Ended> {
-    let writer = Arc::new(open_writer(log, &context.connector, context.task)?);
-    let state = Arc::new(TaskState::new(log, &context.connector, writer.clone()));
-    state.forget_stale(context, spec, log).await?;
-    let new_decoder = towpath_formats::decoder(source.config.format())?;
-    let on_error = spec.tolerance();
-    let mut task = SourceTask {
-        context,
-        source: source.config.source(),
-        intake: Intake::new(spec, source, &on_error, log, (context.task, Some(&state)))?,
-        on_error,
-        dead_letters: DeadLetters::of(context, spec, log),
-        writer,
-        state,
-        in_flight: VecDeque::new(),
-        committed: 0,
-        acked: 0,
-        barrier: None,
-        durability: log.durability(),
-    };
-    let source_context = task.source_context(new_decoder);
-    let opened = tokio::select! {
-        opened = task.source.open(source_context) => opened,
-        () = stop.requested() => { return task.close(Ok(Ended::Stopped)).await }
-    };
-    let result = match opened {
-        Ok(()) => {
-            context.health.set(status::TaskState::Running, None);
-            task.pump(budget, &mut stop).await
-        }
-        Err(error) => Err(error),
-    };
-    task.close(result).await
+    let state = TaskState::open(context, spec, log).await?;
+    let feed = Feed::of_source(source)?;
+    let mut task = SourceTask::new((context, spec), &source.output, feed, state, log)?;
+    task.remember(Sequence::Task(context.task))?;
+    task.run(budget, stop).await
 }
 
-impl SourceTask<'_> {
-    fn source_context(&self, new_decoder: NewDecoder) -> SourceContext {
-        SourceContext {
-            connector: self.context.connector.clone(),
-            task: self.context.task,
-            tasks: self.context.tasks,
-            drain: self.context.drain,
-            state: self.state.clone(),
-            new_decoder,
-            codecs: Arc::new(towpath_formats::StandardCodecs),
-            on_error: self.on_error.clone(),
-            health: self.context.health.clone(),
-        }
+/// Runs one life of a stream's task, which reads `assigned`: until its end, a stop, or an error.
+pub(crate) async fn run_stream(
+    (context, spec, stream): (&TaskContext, &Arc<ConnectorSpec>, &StreamSpec),
+    assigned: &[Assigned],
+    log: &Log,
+    budget: &Budget,
+    stop: Stop,
+) -> Result<Ended> {
+    let state = TaskState::open(context, spec, log).await?;
+    let writer = state.writer();
+    let (feed, format) = Feed::of_stream((spec, stream), assigned, log, writer, &stop).await?;
+    let mut output = stream.output.clone();
+    output.topic_config.format = format.as_str().to_owned();
+    let mut task = SourceTask::new((context, spec), &output, feed, state, log)?;
+    for (topic, partition) in assigned {
+        task.remember(Sequence::of(topic, *partition))?;
+    }
+    task.run(budget, stop).await
+}
+
+impl<'a> SourceTask<'a> {
+    fn new(
+        (context, spec): (&'a TaskContext, &Arc<ConnectorSpec>),
+        output: &OutputSpec,
+        feed: Feed,
+        state: TaskState,
+        log: &Log,
+    ) -> Result<Self> {
+        let on_error = spec.tolerance();
+        Ok(Self {
+            context,
+            feed,
+            intake: Intake::new(spec, output, &on_error, log)?,
+            on_error,
+            dead_letters: DeadLetters::of(context, spec, log),
+            writer: state.writer().clone(),
+            state: Arc::new(state),
+            in_flight: VecDeque::new(),
+            committed: 0,
+            acked: 0,
+            barrier: None,
+            durability: log.durability(),
+        })
     }
 
-    /// Reads and settles until the source ends, fails or is stopped, and all that was handed over
+    /// Gets ready for the records of `sequence`, with what the transforms remember of them.
+    fn remember(&mut self, sequence: Sequence) -> Result<()> {
+        self.intake.open(sequence, Some(&self.state))
+    }
+
+    async fn run(mut self, budget: &Budget, mut stop: Stop) -> Result<Ended> {
+        let opened = tokio::select! {
+            opened = self.feed.open(self.context, &self.state, &self.on_error) => opened,
+            () = stop.requested() => { return self.close(Ok(Ended::Stopped)).await }
+        };
+        let result = match opened {
+            Ok(()) => {
+                self.context.health.set(status::TaskState::Running, None);
+                self.pump(budget, &mut stop).await
+            }
+            Err(error) => Err(error),
+        };
+        self.close(result).await
+    }
+
+    /// Reads and settles until the feed ends, fails or is stopped, and all that was handed over
     /// is settled.
     async fn pump(&mut self, budget: &Budget, stop: &mut Stop) -> Result<Ended> {
         let mut share = None;
@@ -142,10 +168,10 @@ impl SourceTask<'_> {
                     self.acknowledge(before).await?;
                 }
                 more = budget.shared(), if reading && share.is_none() => share = Some(more),
-                batch = self.source.read(), if reading && share.is_some() => match batch {
-                    Ok(Some(batch)) => {
+                taken = self.feed.read(self.context), if reading && share.is_some() => match taken {
+                    Ok(Some(taken)) => {
                         let share = share.take().unwrap_or_else(|| budget.own());
-                        if let Err(error) = self.hand_over(batch, share) {
+                        if let Err(error) = self.hand_over(taken, share) {
                             end = Some(Err(error));
                         }
                     }
@@ -157,13 +183,13 @@ impl SourceTask<'_> {
         }
     }
 
-    /// Routes a batch and hands it to the committer.
-    fn hand_over(&mut self, batch: SourceBatch, mut share: Share) -> Result<()> {
-        let mut refused = batch.refused;
-        let came: usize = batch.parts.iter().map(|part| part.batch.len()).sum();
-        self.on_error.came((came + refused.len()) as u64);
+    /// Transforms and routes what was taken, and hands it to the committer.
+    fn hand_over(&mut self, taken: Taken, mut share: Share) -> Result<()> {
+        let mut refused = taken.refused;
+        self.on_error
+            .came(taken.records.len() + refused.len() as u64);
         let now_ms = now_ms();
-        let mut batches = self.intake.take(batch.parts, now_ms, &mut refused)?;
+        let mut batches = self.intake.take(taken.records, now_ms, &mut refused)?;
         let records = batches.iter().map(|batch| batch.batch.len() as u64).sum();
         let bytes = batches
             .iter()
@@ -175,12 +201,12 @@ impl SourceTask<'_> {
             batches.extend(dead_letters.batch(&refused, now_ms)?);
         }
         let mut state = self.state.remember(self.intake.take_changes());
-        state.extend(self.state.change(batch.state));
+        state.extend(self.state.change(taken.state));
         let set = AppendSet {
             batches,
+            offsets: taken.offsets,
             state,
             until: ReadTo::Committed,
-            ..AppendSet::default()
         };
         let outcome = hand_over(&self.writer, set);
         self.in_flight.push_back(InFlight {
@@ -217,7 +243,7 @@ impl SourceTask<'_> {
         if self.acked < self.committed {
             self.raise_barrier();
         }
-        self.source.ack(batches).await
+        self.feed.ack(batches).await
     }
 
     /// Asks to hear when what is committed now is durable, unless such a question is open.
@@ -232,7 +258,7 @@ impl SourceTask<'_> {
     }
 
     async fn close(mut self, result: Result<Ended>) -> Result<Ended> {
-        let closed = self.source.close().await;
+        let closed = self.feed.close().await;
         let ended = result?;
         closed.map(|()| ended)
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use towpath_log::{Log, Registration, Retention, TopicConfig};
 use towpath_pipeline::{
-    Cleanup, Connector, Loaded, PartitionBy, Pipeline, Sink, Source, Topic, TopicSelector,
-    WorkerConfig,
+    Cleanup, Connector, Input, Loaded, Output, PartitionBy, Pipeline, Sink, Source, Stream, Topic,
+    TopicSelector, WorkerConfig,
 };
 use towpath_sdk::config::{Format, Limit, Start};
 use towpath_sdk::{SinkConfig, SourceConfig, Template, Tolerance};
@@ -15,7 +15,7 @@ use towpath_sdk::{SinkConfig, SourceConfig, Template, Tolerance};
 use crate::retry::Backoff;
 use crate::status::ConnectorKind;
 
-/// A source or sink, ready to run.
+/// A source, stream or sink, ready to run.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectorSpec {
     /// `pipeline.connector`.
@@ -33,12 +33,31 @@ pub(crate) struct ConnectorSpec {
 #[derive(Debug, Clone)]
 pub(crate) enum Side {
     Source(SourceSpec),
+    Stream(StreamSpec),
     Sink(SinkSpec),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct SourceSpec {
     pub config: Arc<dyn SourceConfig>,
+    pub output: OutputSpec,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct StreamSpec {
+    pub input: InputSpec,
+    pub output: OutputSpec,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SinkSpec {
+    pub config: Arc<dyn SinkConfig>,
+    pub input: InputSpec,
+}
+
+/// Where the records of a source or stream go.
+#[derive(Debug, Clone)]
+pub(crate) struct OutputSpec {
     pub topic: Template,
     /// The topic's name when it is the same for all records.
     pub fixed_topic: Option<String>,
@@ -49,9 +68,9 @@ pub(crate) struct SourceSpec {
     pub max_record_bytes: u64,
 }
 
+/// What a stream or sink reads.
 #[derive(Debug, Clone)]
-pub(crate) struct SinkSpec {
-    pub config: Arc<dyn SinkConfig>,
+pub(crate) struct InputSpec {
     pub topics: Vec<TopicSelector>,
     pub group: Arc<str>,
     pub start: Start,
@@ -68,40 +87,40 @@ impl ConnectorSpec {
         all.filter(|spec| spec.configured.enabled).collect()
     }
 
-    /// Every connector of `pipeline`, enabled or not: sources, then sinks, in the file's order.
+    /// Every connector of `pipeline`, enabled or not: sources, streams, sinks, in the order of the file.
     pub fn of_pipeline(pipeline: &Pipeline, config: &WorkerConfig) -> Vec<Self> {
         let sources = pipeline.sources.iter();
         let sources = sources.map(|source| Self::source(pipeline, source, config));
+        let streams = pipeline.streams.iter();
+        let streams = streams.map(|stream| Self::stream(pipeline, stream, config));
         let sinks = pipeline.sinks.iter();
         let sinks = sinks.map(|sink| Self::sink(pipeline, sink, config));
-        sources.chain(sinks).collect()
+        sources.chain(streams).chain(sinks).collect()
     }
 
     fn source(pipeline: &Pipeline, source: &Source, config: &WorkerConfig) -> Self {
-        let side = SourceSpec {
-            config: source.config.clone(),
-            topic: source.topic.clone(),
-            fixed_topic: source.constant_topic().map(str::to_owned),
-            topic_config: topic_config(None, Some(source.format()), config),
-            key: source.key.clone(),
-            partition_by: source.partition_by.unwrap_or(PartitionBy::Key),
-            max_record_bytes: config.max_record.0,
-        };
         let tasks_max = source.config.tasks_max();
-        let side = Side::Source(side);
+        let side = Side::Source(SourceSpec {
+            config: source.config.clone(),
+            output: OutputSpec::new(&source.output, Some(source.format()), config),
+        });
         Self::new(pipeline, &source.connector, tasks_max, side, config)
     }
 
+    fn stream(pipeline: &Pipeline, stream: &Stream, config: &WorkerConfig) -> Self {
+        let side = Side::Stream(StreamSpec {
+            input: InputSpec::new(&stream.connector, &stream.input),
+            output: OutputSpec::new(&stream.output, None, config),
+        });
+        Self::new(pipeline, &stream.connector, u32::MAX, side, config)
+    }
+
     fn sink(pipeline: &Pipeline, sink: &Sink, config: &WorkerConfig) -> Self {
-        let group = sink.group.as_deref().unwrap_or(&sink.connector.full_name);
-        let side = SinkSpec {
+        let tasks_max = sink.config.tasks_max();
+        let side = Side::Sink(SinkSpec {
             config: sink.config.clone(),
-            topics: sink.topics.clone(),
-            group: group.into(),
-            start: sink.start,
-            later: BTreeSet::new(),
-        };
-        let (side, tasks_max) = (Side::Sink(side), sink.config.tasks_max());
+            input: InputSpec::new(&sink.connector, &sink.input),
+        });
         Self::new(pipeline, &sink.connector, tasks_max, side, config)
     }
 
@@ -141,50 +160,120 @@ impl ConnectorSpec {
     pub fn kind(&self) -> ConnectorKind {
         match self.side {
             Side::Source(_) => ConnectorKind::Source,
+            Side::Stream(_) => ConnectorKind::Stream,
             Side::Sink(_) => ConnectorKind::Sink,
         }
     }
 
-    /// What the log remembers of it. A sink's topics pin retention: those it names, and those that
-    /// a pattern of it matches now.
-    pub fn registration(&self, log: &Log) -> Registration {
-        let (kind, far_side, group, topics) = match &self.side {
-            Side::Source(source) => (
-                towpath_log::ConnectorKind::Source,
-                source.config.far_side(),
-                None,
-                source.fixed_topic.clone().into_iter().collect(),
-            ),
-            Side::Sink(sink) => {
-                let named = sink.topics.iter().filter_map(|selector| match selector {
-                    TopicSelector::Name(name) => Some(name.clone()),
-                    TopicSelector::Pattern(_) => None,
-                });
-                let held = log.topics().into_iter().map(|topic| topic.name);
-                let names: BTreeSet<_> =
-                    named.chain(held.filter(|name| sink.reads(name))).collect();
-                (
-                    towpath_log::ConnectorKind::Sink,
-                    sink.config.far_side(),
-                    Some(sink.group.to_string()),
-                    names.into_iter().collect(),
-                )
+    /// What it reads of the log; a source nothing.
+    pub fn input(&self) -> Option<&InputSpec> {
+        match &self.side {
+            Side::Source(_) => None,
+            Side::Stream(StreamSpec { input, .. }) | Side::Sink(SinkSpec { input, .. }) => {
+                Some(input)
             }
+        }
+    }
+
+    /// The same.
+    pub fn input_mut(&mut self) -> Option<&mut InputSpec> {
+        match &mut self.side {
+            Side::Source(_) => None,
+            Side::Stream(StreamSpec { input, .. }) | Side::Sink(SinkSpec { input, .. }) => {
+                Some(input)
+            }
+        }
+    }
+
+    /// Where its records go in the log; a sink's nowhere.
+    pub fn output(&self) -> Option<&OutputSpec> {
+        match &self.side {
+            Side::Source(SourceSpec { output, .. }) | Side::Stream(StreamSpec { output, .. }) => {
+                Some(output)
+            }
+            Side::Sink(_) => None,
+        }
+    }
+
+    /// The name under which its state and offsets are kept: who takes a group over takes both.
+    pub fn owner(&self) -> &Arc<str> {
+        self.input().map_or(&self.name, |input| &input.group)
+    }
+
+    /// Whether `topic` is one that it reads.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.input().is_some_and(|input| input.reads(topic))
+    }
+
+    /// What the log remembers of it. The topics that it reads pin retention: those it names, and
+    /// those that a pattern of it matches now.
+    pub fn registration(&self, log: &Log) -> Registration {
+        let (kind, far_side) = match &self.side {
+            Side::Source(source) => (towpath_log::ConnectorKind::Source, source.config.far_side()),
+            Side::Stream(stream) => (
+                towpath_log::ConnectorKind::Stream,
+                stream.output.topic.as_str().to_owned(),
+            ),
+            Side::Sink(sink) => (towpath_log::ConnectorKind::Sink, sink.config.far_side()),
+        };
+        let topics = match (self.input(), self.output()) {
+            (Some(input), _) => input.held(log),
+            (None, output) => output
+                .and_then(|output| output.fixed_topic.clone())
+                .into_iter()
+                .collect(),
         };
         Registration {
             name: self.name.to_string(),
             kind,
             connector_type: self.configured.type_name.clone(),
             far_side: towpath_sdk::hide_secrets(&far_side),
-            group,
+            group: self.input().map(|input| input.group.to_string()),
             topics,
         }
     }
 }
 
-impl SinkSpec {
+impl OutputSpec {
+    fn new(output: &Output, format: Option<Format>, config: &WorkerConfig) -> Self {
+        Self {
+            topic: output.topic.clone(),
+            fixed_topic: output.constant_topic().map(str::to_owned),
+            topic_config: topic_config(None, format, config),
+            key: output.key.clone(),
+            partition_by: output.partition_by.unwrap_or(PartitionBy::Key),
+            max_record_bytes: config.max_record.0,
+        }
+    }
+}
+
+impl InputSpec {
+    fn new(connector: &Connector, input: &Input) -> Self {
+        Self {
+            topics: input.topics.clone(),
+            group: input
+                .group
+                .as_deref()
+                .unwrap_or(&connector.full_name)
+                .into(),
+            start: input.start,
+            later: BTreeSet::new(),
+        }
+    }
+
     pub fn reads(&self, topic: &str) -> bool {
         self.topics.iter().any(|selector| selector.matches(topic))
+    }
+
+    /// Topics that it names, or that are in `log` and match.
+    fn held(&self, log: &Log) -> Vec<String> {
+        let named = self.topics.iter().filter_map(|selector| match selector {
+            TopicSelector::Name(name) => Some(name.clone()),
+            TopicSelector::Pattern(_) => None,
+        });
+        let held = log.topics().into_iter().map(|topic| topic.name);
+        let names: BTreeSet<_> = named.chain(held.filter(|name| self.reads(name))).collect();
+        names.into_iter().collect()
     }
 }
 

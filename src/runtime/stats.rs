@@ -11,7 +11,7 @@ const WINDOW: usize = 10;
 /// Counters of one connector; raised once a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    /// Records and their bytes that became durable (source: in the log; sink: at the far side).
+    /// Records and their bytes that became durable (source and stream: in the log; sink: at the far side).
     records: AtomicU64,
     bytes: AtomicU64,
     skipped: AtomicU64,

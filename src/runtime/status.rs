@@ -22,12 +22,12 @@ pub struct WorkerStatus {
     pub connectors: Vec<ConnectorStatus>,
 }
 
-/// One source or sink, its tasks rolled up: the state is the worst of its tasks'.
+/// One connector, its tasks rolled up: the state is the worst of its tasks'.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConnectorStatus {
     /// `pipeline.connector`.
     pub name: String,
-    /// Whether it is a source or a sink.
+    /// Whether it is a source, a stream or a sink.
     pub kind: ConnectorKind,
     /// The `type:` word.
     pub connector_type: String,
@@ -39,7 +39,7 @@ pub struct ConnectorStatus {
     pub since_ms: u64,
     /// By number.
     pub tasks: Vec<TaskStatus>,
-    /// Topics written by a source or read by a sink, as far as they are known.
+    /// Topics written by a source, or read by a stream or sink, as far as they are known.
     pub topics: Vec<String>,
     /// Since the worker started: records, and bytes of their batches, that became durable.
     pub records: u64,
@@ -53,7 +53,7 @@ pub struct ConnectorStatus {
     pub skipped: u64,
     /// Bad records kept as dead letters.
     pub dead_letters: u64,
-    /// Records a sink has still to deliver.
+    /// Records a stream or sink has still to take.
     pub lag_records: Option<u64>,
     /// Share of what is known to be there that is done, from 0 to 1.
     pub share_done: Option<f64>,
@@ -92,11 +92,13 @@ pub struct PlaceProblem {
 }
 
 /// Which way a connector moves records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectorKind {
     /// It brings records in.
     Source,
+    /// It takes records from topics to topics.
+    Stream,
     /// It takes records out.
     Sink,
 }

@@ -1,4 +1,4 @@
-//! What goes into and comes out of a source's transforms.
+//! What goes into and comes out of the transforms of a source or stream.
 
 use std::sync::Arc;
 
@@ -14,7 +14,10 @@ use crate::spec::{ConnectorSpec, SourceSpec};
 
 /// Records of one origin that follow each other, and what is decided about them.
 pub(crate) struct Stretch {
+    /// Of a stream, the topic they were read from.
     pub origin: Arc<Origin>,
+    /// The partition they were read from, if that is the log.
+    pub partition: Option<u32>,
     /// Whether any record has a key.
     pub keyed: bool,
     pub batch: Batch,
@@ -28,11 +31,35 @@ impl From<Part> for Stretch {
     fn from(part: Part) -> Self {
         Self {
             origin: part.origin,
+            partition: None,
             keyed: part.keyed,
             batch: part.batch,
             topic: None,
             key_stands: false,
         }
+    }
+}
+
+impl Stretch {
+    /// A batch of partition `partition` of the topic that `origin` names.
+    pub fn read(origin: &Arc<Origin>, partition: u32, batch: &Batch) -> Self {
+        let mut records = batch.records();
+        Self {
+            origin: origin.clone(),
+            partition: Some(partition),
+            keyed: records.any(|record| record.is_ok_and(|record| record.key.is_some())),
+            batch: batch.clone(),
+            topic: None,
+            key_stands: false,
+        }
+    }
+
+    /// Whether its batch can be appended as it is: it has no record below `from_offset`, and none is
+    /// missing between them.
+    pub fn goes_whole(&self, from_offset: i64) -> bool {
+        let header = self.batch.header();
+        header.base_offset >= from_offset
+            && header.next_offset() - header.base_offset == i64::from(header.records_count)
     }
 }
 
@@ -47,16 +74,16 @@ pub(crate) struct Stretches {
 }
 
 impl Stretches {
-    /// The builder for a record of `origin` with or without a key, which is decided like this.
+    /// The builder for what came of a record of `part`, with or without a key, decided like this.
     pub fn builder(
         &mut self,
-        origin: &Arc<Origin>,
+        part: &Stretch,
         topic: Option<&Arc<str>>,
         key_stands: bool,
         keyed: bool,
     ) -> &mut BatchBuilder {
         if self.topic.as_ref() != topic || self.key_stands != key_stands {
-            self.end(origin);
+            self.end(part);
             self.topic = topic.cloned();
             self.key_stands = key_stands;
         }
@@ -64,16 +91,17 @@ impl Stretches {
         &mut self.builder
     }
 
-    /// All stretches of `origin`.
-    pub fn finish(&mut self, origin: &Arc<Origin>) -> Vec<Stretch> {
-        self.end(origin);
+    /// All stretches that came of `part`.
+    pub fn finish(&mut self, part: &Stretch) -> Vec<Stretch> {
+        self.end(part);
         std::mem::take(&mut self.done)
     }
 
-    fn end(&mut self, origin: &Arc<Origin>) {
+    fn end(&mut self, part: &Stretch) {
         if let Some(batch) = self.builder.finish() {
             self.done.push(Stretch {
-                origin: origin.clone(),
+                origin: part.origin.clone(),
+                partition: part.partition,
                 keyed: std::mem::take(&mut self.keyed),
                 batch,
                 topic: self.topic.clone(),
@@ -104,7 +132,8 @@ impl Early {
             };
             !template.names().any(inside)
         };
-        let topic = source.fixed_topic.is_none().then_some(&source.topic);
+        let output = &source.output;
+        let topic = output.fixed_topic.is_none().then_some(&output.topic);
         let knows_topic = topic.is_none_or(|topic| early(&topic));
         let needs_topic = |key: &Template| key.names().any(|name| *name == TemplateName::Topic);
         let early_key = |key: &&Template| early(key) && (knows_topic || !needs_topic(key));
@@ -112,16 +141,16 @@ impl Early {
         Self {
             pipeline: spec.pipeline.clone(),
             connector: spec.configured.name.clone(),
-            fixed_topic: source.fixed_topic.as_deref().map(Arc::from),
+            fixed_topic: output.fixed_topic.as_deref().map(Arc::from),
             input,
             output: towpath_pipeline::output(&spec.configured.transforms, input),
             topic: topic.filter(early).cloned(),
-            key: source.key.as_ref().filter(early_key).cloned(),
+            key: output.key.as_ref().filter(early_key).cloned(),
         }
     }
 
     /// Gives the rows of `working`, the records of `part`, what can be given.
-    pub fn give(&self, part: &Part, now_ms: i64, working: &mut WorkingBatch) -> Result<()> {
+    pub fn give(&self, part: &Stretch, now_ms: i64, working: &mut WorkingBatch) -> Result<()> {
         if self.topic.is_none() && self.key.is_none() {
             return Ok(());
         }
@@ -139,7 +168,7 @@ impl Early {
 
     fn give_one(
         &self,
-        part: &Part,
+        part: &Stretch,
         record: &Record<'_>,
         now_ms: i64,
         row: usize,

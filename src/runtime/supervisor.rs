@@ -29,7 +29,8 @@ use crate::status::TaskState;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
     Run,
-    /// For sinks in a drain: no source writes any more; end when everything is delivered.
+    /// For streams and sinks in a drain: nobody writes any more what they read; end when all of it
+    /// is done.
     Finish,
     /// End in order: what was accepted becomes durable first.
     Stop,

@@ -12,7 +12,7 @@ use towpath_sdk::{Result, State, StateChange, async_trait};
 use crate::commit::{hand_over, submit};
 use crate::spec::ConnectorSpec;
 use crate::step::{Changes, Sequence, remembered, stale};
-use crate::supervisor::TaskContext;
+use crate::supervisor::{TaskContext, open_writer};
 
 /// What transforms remember joins the set of their records up to here, which leaves room for the
 /// changes of the connector. More goes ahead of it.
@@ -26,11 +26,21 @@ pub(crate) struct TaskState {
 }
 
 impl TaskState {
-    pub fn new(log: &Log, owner: &str, writer: Arc<Writer>) -> Self {
-        Self {
-            values: Mutex::new(log.state(owner)),
+    /// Fences every older life of the task; what nobody needs any more is deleted. Waits for the
+    /// disk.
+    pub async fn open(context: &TaskContext, spec: &ConnectorSpec, log: &Log) -> Result<Self> {
+        let writer = Arc::new(open_writer(log, spec.owner(), context.task)?);
+        let opened = Self {
+            values: Mutex::new(log.state(spec.owner())),
             writer,
-        }
+        };
+        opened.forget_stale(context, spec, log).await?;
+        Ok(opened)
+    }
+
+    /// What the task's sets are handed over by.
+    pub fn writer(&self) -> &Arc<Writer> {
+        &self.writer
     }
 
     /// Takes changes over and gives each the value it replaces, which the committer compares with
@@ -80,7 +90,7 @@ impl TaskState {
 
     /// Deletes what transforms remember that are no longer in the chain, and what is remembered of
     /// topics and tasks that are no more. The first task does it for all, before it reads.
-    pub async fn forget_stale(
+    async fn forget_stale(
         &self,
         context: &TaskContext,
         spec: &ConnectorSpec,

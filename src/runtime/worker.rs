@@ -86,7 +86,7 @@ impl Worker {
     /// A source without an end in a drain; state of an old connector that a new one would ignore;
     /// a topic that exists in another form; a log that cannot be written.
     pub async fn start(log: Log, loaded: &Loaded, options: WorkerOptions) -> Result<Arc<Self>> {
-        let specs = ConnectorSpec::all(loaded, &options.config);
+        let mut specs = ConnectorSpec::all(loaded, &options.config);
         if options.drain {
             check_drain(loaded)?;
         }
@@ -112,11 +112,9 @@ impl Worker {
             finished: watch::Sender::new(false),
         });
         let paused = control::paused(&worker.log);
-        // Sinks first: they wait where the sources will write.
-        let (sinks, sources): (Vec<_>, Vec<_>) = specs
-            .into_iter()
-            .partition(|spec| matches!(spec.side, Side::Sink(_)));
-        for spec in sinks.into_iter().chain(sources) {
+        // Readers first: they wait where the others will write.
+        specs.sort_by_key(|spec| std::cmp::Reverse(spec.kind()));
+        for spec in specs {
             worker.start_connector(spec, &paused);
         }
         tokio::spawn(tick(Arc::downgrade(&worker)));
@@ -311,7 +309,7 @@ impl Worker {
         }
     }
 
-    /// Starts a sink anew when its topics have changed. The caller holds `changing`.
+    /// Starts a stream or sink anew when its topics have changed. The caller holds `changing`.
     async fn follow_topics(&self, connector: &Connector) {
         if connector.partitions_changed(&self.log) {
             self.renew();

@@ -28,7 +28,7 @@ pub(crate) struct CaseReader<'a> {
     pub registry: &'a Registry,
     /// The pipeline, as it was read.
     pub document: &'a Node,
-    /// What its sinks read.
+    /// What its streams and sinks read.
     pub reads: &'a [(TopicSelector, Span)],
     /// The texts, to say where a case stands.
     pub sources: &'a Sources,
@@ -135,13 +135,10 @@ impl CaseReader<'_> {
         for (key, _) in part("expect", "sinks") {
             check("sink", key, &sinks, problems);
         }
+        let streams: Vec<&str> = names(self.document.get("streams")).collect();
+        let all = [&*sources, &streams, &sinks].concat();
         for (key, _) in part("expect", "refused") {
-            check(
-                "source or sink",
-                key,
-                &[&*sources, &sinks].concat(),
-                problems,
-            );
+            check("connector", key, &all, problems);
         }
     }
 

@@ -3,27 +3,19 @@
 use towpath_sdk::OnError;
 
 use super::*;
-use crate::pipeline::Connector;
 
 impl Together<'_> {
     /// Connectors whose bad records are kept, with what else they do to the topic where.
     fn keeping(&self) -> impl Iterator<Item = (&Connector, Option<&'static str>)> {
-        let of_source = |source: &'_ Source| {
-            let same = source.constant_topic() == Some(&source.connector.on_error.topic);
-            same.then_some("writes its records to")
-        };
-        let of_sink = |sink: &'_ Sink| {
-            let topic = &sink.connector.on_error.topic;
-            let reads = sink.topics.iter().any(|read| read.matches(topic));
-            reads.then_some("reads")
-        };
-        let sources = self
-            .sources()
-            .map(move |source| (&source.connector, of_source(source)));
-        let sinks = self
-            .sinks()
-            .map(move |sink| (&sink.connector, of_sink(sink)));
-        let all = sources.chain(sinks);
+        let outputs = self.outputs().map(|(connector, output)| {
+            let same = output.constant_topic() == Some(&connector.on_error.topic);
+            (connector, same.then_some("writes its records to"))
+        });
+        let inputs = self.inputs().map(|(connector, input)| {
+            let reads = input.reads(&connector.on_error.topic);
+            (connector, reads.then_some("reads"))
+        });
+        let all = outputs.chain(inputs);
         all.filter(|(connector, _)| connector.on_error.action == OnError::DeadLetter)
     }
 

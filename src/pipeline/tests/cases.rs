@@ -133,7 +133,7 @@ tests:
         problem(7, 61, "expected a record, found the number 7"),
         problem(8, 17, "nothing here reads the topic `liness`"),
         problem(10, 16, "the pipeline has no sink `our`"),
-        problem(11, 33, "the pipeline has no source or sink `nobody`"),
+        problem(11, 33, "the pipeline has no connector `nobody`"),
         problem(
             12,
             36,

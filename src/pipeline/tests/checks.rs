@@ -23,7 +23,7 @@ fn right_pipelines() {
     );
     let source = &pipeline.sources[0];
     assert_eq!(
-        (&*source.connector.full_name, source.constant_topic()),
+        (&*source.connector.full_name, source.output.constant_topic()),
         ("a.in", Some("lines"))
     );
     assert_eq!(
@@ -75,11 +75,8 @@ fn later_features_are_named() {
         &[],
     );
     check(
-        &[&with("sources:", "streams: {}\nplugins: {}\nsources:")],
-        &[
-            "a.yaml:1:1: `streams` is not supported yet",
-            "a.yaml:2:1: `plugins` is not supported yet",
-        ],
+        &[&with("sources:", "plugins: {}\nsources:")],
+        &["a.yaml:1:1: `plugins` is not supported yet"],
     );
     check(
         &[&with("type: file", "type: postgres")],
@@ -295,7 +292,7 @@ fn the_frame_of_a_file() {
     let topics = "topics: { spare: {} }";
     check(
         &[topics],
-        &["a.yaml:1:1: there are only topics, and no source or sink to run"],
+        &["a.yaml:1:1: there are only topics, and no source, stream or sink to run"],
     );
     check(&[topics, RIGHT], &[]);
     check(

@@ -52,6 +52,7 @@ sinks:
     fields:
       - value
 topics: {}
+streams: {}
 ";
     assert_eq!(printed, expected);
     let again = load(&[&printed]).unwrap();

@@ -17,7 +17,7 @@ use crate::step::{Sequence, remembered};
 pub struct ConnectorOffsets {
     /// `pipeline.connector`.
     pub name: String,
-    /// Source or sink.
+    /// Source, stream or sink.
     pub kind: ConnectorKind,
     /// The `type:` word.
     pub connector_type: String,
@@ -25,28 +25,28 @@ pub struct ConnectorOffsets {
     pub far_side: String,
     /// Milliseconds since 1970.
     pub last_configured_ms: i64,
-    /// Under which name a sink's offsets are kept.
+    /// Under which name the offsets of a stream or sink are kept.
     pub group: Option<String>,
     /// Raised by each reset.
     pub generation: Option<u32>,
-    /// Where a sink is, by topic and partition.
+    /// Where a stream or sink is, by topic and partition.
     pub offsets: Vec<PartitionOffset>,
     /// What it keeps of its own: for a source, where it is in its own system.
     pub state: Vec<StateKey>,
 }
 
-/// Where a sink is in a partition.
+/// Where a stream or sink is in a partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartitionOffset {
     /// The topic's name.
     pub topic: String,
     /// The partition's number.
     pub partition: u32,
-    /// Of the first record that is not delivered; `None` before anything was.
+    /// Of the first record that is not done; `None` before anything was.
     pub offset: Option<u64>,
     /// Behind the last record that is held.
     pub end_offset: u64,
-    /// Records still to be delivered.
+    /// Records still to be done.
     pub lag_records: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct StateKey {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResetRequest {
-    /// For a sink: `earliest`, `latest`, an offset, a time or a duration ago. Absent for a source,
+    /// For a stream or sink: `earliest`, `latest`, an offset, a time or a duration ago. Absent for a source,
     /// which begins again by its `start`.
     pub to: Option<String>,
     /// Only this topic.
@@ -77,7 +77,7 @@ pub struct ResetRequest {
 pub struct ResetAnswer {
     /// Its full name.
     pub connector: String,
-    /// The new place of a sink.
+    /// The new place of a stream or sink.
     pub offsets: Vec<PartitionOffset>,
     /// How many keys of a source's state were deleted.
     pub state_keys_deleted: u64,
@@ -148,7 +148,7 @@ impl Control {
         Ok(self.connector_offsets(self.registration(name)?))
     }
 
-    /// Moves a sink, or lets a source begin again. Refused while the connector runs.
+    /// Moves a stream or sink, or lets a source begin again. Refused while the connector runs.
     pub fn reset_offsets(&self, name: &str, request: &ResetRequest) -> Result<ResetAnswer> {
         let info = self.registration(name)?;
         match info.registration.kind {
@@ -156,11 +156,11 @@ impl Control {
                 self.check_stopped("reset the offsets of", name)?;
                 self.reset_source(name, request)
             }
-            LoggedKind::Sink => {
+            LoggedKind::Stream | LoggedKind::Sink => {
                 for sharing in self.sharing_group(&info) {
                     self.check_stopped("reset the offsets of", &sharing)?;
                 }
-                self.reset_sink(&info, request)
+                self.reset_group(&info, request)
             }
         }
     }
@@ -184,22 +184,22 @@ impl Control {
     }
 
     fn connector_offsets(&self, info: RegistrationInfo) -> ConnectorOffsets {
-        let is_sink = info.registration.kind == LoggedKind::Sink;
-        let (group, offsets, generation) = if is_sink {
+        let kind = match info.registration.kind {
+            LoggedKind::Source => ConnectorKind::Source,
+            LoggedKind::Stream => ConnectorKind::Stream,
+            LoggedKind::Sink => ConnectorKind::Sink,
+        };
+        let (group, offsets, generation) = if kind != ConnectorKind::Source {
             let group = info.registration.group_name().to_owned();
             let generation = self.log.group(&group).map(|group| group.generation);
-            (Some(group), self.sink_offsets(&info), generation)
+            (Some(group), self.group_offsets(&info), generation)
         } else {
             (None, Vec::new(), None)
         };
         let owner = group.as_deref().unwrap_or(&info.registration.name);
         let state = self.state_keys(owner);
         ConnectorOffsets {
-            kind: if is_sink {
-                ConnectorKind::Sink
-            } else {
-                ConnectorKind::Source
-            },
+            kind,
             connector_type: info.registration.connector_type,
             far_side: info.registration.far_side,
             last_configured_ms: info.last_configured_ms,
@@ -238,8 +238,8 @@ impl Control {
         keys
     }
 
-    /// A sink's place in each partition of its topics that exist.
-    fn sink_offsets(&self, info: &RegistrationInfo) -> Vec<PartitionOffset> {
+    /// Where a stream or sink is in each partition of its topics that exist.
+    fn group_offsets(&self, info: &RegistrationInfo) -> Vec<PartitionOffset> {
         let committed = self.log.group(info.registration.group_name());
         let topics = info
             .registration
@@ -278,7 +278,7 @@ impl Control {
         })
     }
 
-    fn reset_sink(&self, info: &RegistrationInfo, request: &ResetRequest) -> Result<ResetAnswer> {
+    fn reset_group(&self, info: &RegistrationInfo, request: &ResetRequest) -> Result<ResetAnswer> {
         let name = &info.registration.name;
         let Some(to) = &request.to else {
             return Err(Error::configuration("reset the offsets of", name)

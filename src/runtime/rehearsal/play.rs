@@ -1,4 +1,5 @@
-//! One case on its way: through sources into topics, and from there to sinks.
+//! One case on its way: through sources into topics, from there through streams into others, and
+//! to sinks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,16 +15,21 @@ use towpath_sdk::{
 };
 
 use super::{Arrived, Outcome, unreadable};
-use crate::assignment::{Assigned, partitions};
+use crate::assignment::{partitions, sink_topic};
 use crate::chain::Chain;
 use crate::dead_letter::DeadLetters;
+use crate::feed::Incoming;
 use crate::health::TaskHealth;
 use crate::intake::Intake;
 use crate::partition;
-use crate::spec::{ConnectorSpec, SinkSpec, SourceSpec};
+use crate::reading::Read;
+use crate::spec::{ConnectorSpec, OutputSpec, Side, SinkSpec, SourceSpec};
 use crate::status::TaskState;
 use crate::step::Sequence;
 use crate::supervisor::TaskContext;
+
+/// Batches written in one case at most, each a record as a rule.
+const WRITTEN_MAX: usize = 100_000;
 
 /// A case that is being played.
 pub(super) struct Play<'a> {
@@ -55,13 +61,15 @@ impl<'a> Play<'a> {
         records: &[InputRecord],
     ) -> Result<()> {
         let on_error = spec.tolerance();
-        let mut intake = Intake::new(spec, source, &on_error, self.log, (0, None))?;
+        let mut intake = Intake::new(spec, &source.output, &on_error, self.log)?;
+        intake.open(Sequence::Task(0), None)?;
         let mut refusals = Refusals::new(spec, self.log);
         let mut decoder = towpath_formats::decoder(source.config.format())?();
         for record in records {
             on_error.came(1);
             let mut refused = Vec::new();
             let taken = decode(record, &spec.name, &mut *decoder, &on_error, &mut refused)
+                .map(Incoming::Parts)
                 .and_then(|parts| intake.take(parts, self.now_ms, &mut refused));
             let (batches, failed) = match taken {
                 Ok(batches) => (batches, None),
@@ -120,16 +128,39 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
+    /// Has streams read what was written, until there is nothing more for any.
+    ///
+    /// # Errors
+    /// Also when that has no end.
+    pub fn streams(&mut self, specs: &[Arc<ConnectorSpec>]) -> Result<()> {
+        let streams = specs.iter().filter_map(|spec| match &spec.side {
+            Side::Stream(stream) => Some(Streaming::new(spec, &stream.output, self.log)),
+            Side::Source(_) | Side::Sink(_) => None,
+        });
+        let mut streams: Vec<Streaming> = streams.collect();
+        loop {
+            let mut idle = true;
+            for stream in &mut streams {
+                idle &= !stream.advance(self)?;
+            }
+            if idle {
+                return Ok(());
+            }
+            if self.written.len() > WRITTEN_MAX {
+                return Err(Error::configuration("play", "the streams to an end")
+                    .because(format!("more than {WRITTEN_MAX} records were written"))
+                    .remedy("see whether what one of them writes comes back to it"));
+            }
+        }
+    }
+
     /// Has a sink write what it reads of all that was written.
     pub fn sink(&mut self, spec: &ConnectorSpec, sink: &SinkSpec) -> Result<()> {
         let on_error = spec.tolerance();
         let (format, fields) = sink.config.format();
-        let reads = partitions(sink, self.log);
         let mut chain = Chain::new(&spec.configured.transforms, on_error.clone());
-        if let Some(chain) = &mut chain {
-            for (topic, partition) in &reads {
-                chain.open(&Sequence::of(topic, *partition), None)?;
-            }
+        for (topic, partition) in partitions(&sink.input, self.log) {
+            chain.open(&Sequence::of(&topic, partition), None)?;
         }
         let mut writing = Writing {
             chain,
@@ -140,17 +171,10 @@ impl<'a> Play<'a> {
         };
         let mut refusals = Refusals::new(spec, self.log);
         let mut next = 0;
-        while let Some(written) = self.written.get(next) {
-            next += 1;
-            let is_of = |(topic, partition): &&Assigned| {
-                *topic.name == *written.topic && *partition == written.partition
-            };
-            let Some((topic, _)) = reads.iter().find(is_of) else {
-                continue;
-            };
-            on_error.came(written.batch.len() as u64);
+        while let Some(read) = self.read(spec, &mut next) {
+            on_error.came(1);
             let mut refused = Vec::new();
-            let failed = writing.write(spec, topic, written, &mut refused).err();
+            let failed = writing.write(read, &mut refused).err();
             refused.extend(writing.progress.report(Vec::new()).refused);
             if refusals.end(self, refused, failed)? {
                 break;
@@ -160,11 +184,93 @@ impl<'a> Play<'a> {
         self.outcome.sinks.insert(name, writing.arrived);
         Ok(())
     }
+
+    /// The first batch from `next` on, of all that were written, that `spec` reads.
+    fn read(&self, spec: &ConnectorSpec, next: &mut usize) -> Option<Read> {
+        let found = self.written[*next..]
+            .iter()
+            .position(|written| spec.reads(&written.topic));
+        *next = found.map_or(self.written.len(), |found| *next + found + 1);
+        let written = &self.written[*next - 1..]
+            .first()
+            .filter(|_| found.is_some())?;
+        let info = self.log.topic(&written.topic)?;
+        let topic = sink_topic(&info);
+        let output = SinkTopic {
+            format: towpath_pipeline::output(&spec.configured.transforms, topic.format),
+            ..topic
+        };
+        let from_offset = u64::try_from(written.batch.header().base_offset).unwrap_or(0);
+        let batches = vec![written.batch.clone()];
+        Some(Read {
+            batch: SinkBatch::new(Arc::new(output), written.partition, from_offset, batches),
+            format: topic.format,
+        })
+    }
+}
+
+/// A stream that is being played.
+struct Streaming<'a> {
+    spec: &'a Arc<ConnectorSpec>,
+    output: OutputSpec,
+    /// Made when it is known what the values are.
+    intake: Option<Intake>,
+    on_error: Tolerance,
+    refusals: Refusals,
+    /// The next one of all batches that were written.
+    next: usize,
+    failed: bool,
+}
+
+impl<'a> Streaming<'a> {
+    fn new(spec: &'a Arc<ConnectorSpec>, output: &OutputSpec, log: &Log) -> Self {
+        Self {
+            spec,
+            output: output.clone(),
+            intake: None,
+            on_error: spec.tolerance(),
+            refusals: Refusals::new(spec, log),
+            next: 0,
+            failed: false,
+        }
+    }
+
+    /// Takes all that there is now; whether there was anything.
+    fn advance(&mut self, play: &mut Play<'_>) -> Result<bool> {
+        let before = self.next;
+        while !self.failed
+            && let Some(read) = play.read(self.spec, &mut self.next)
+        {
+            self.on_error.came(1);
+            let mut refused = Vec::new();
+            let intake = match &mut self.intake {
+                Some(intake) => intake,
+                none => {
+                    let format = read.batch.topic.format.as_str();
+                    self.output.topic_config.format = format.to_owned();
+                    let (spec, output) = (self.spec, &self.output);
+                    none.insert(Intake::new(spec, output, &self.on_error, play.log)?)
+                }
+            };
+            intake.open(Sequence::of(&read.batch.topic, read.batch.partition), None)?;
+            let records = Incoming::Read(vec![read]);
+            let taken = intake.take(records, play.now_ms, &mut refused);
+            let (batches, failed) = match taken {
+                Ok(batches) => (batches, None),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            for batch in batches {
+                play.write(batch)?;
+            }
+            self.failed = self.refusals.end(play, refused, failed)?;
+        }
+        Ok(self.next > before)
+    }
 }
 
 /// A sink up to where it would turn to its far side.
 struct Writing {
-    chain: Option<Chain>,
+    chain: Chain,
     encoder: Box<dyn Encoder>,
     progress: SinkProgress,
     now_ms: i64,
@@ -172,24 +278,8 @@ struct Writing {
 }
 
 impl Writing {
-    fn write(
-        &mut self,
-        spec: &ConnectorSpec,
-        topic: &SinkTopic,
-        written: &TopicBatch,
-        refused: &mut Vec<Refused>,
-    ) -> Result<()> {
-        let output = SinkTopic {
-            format: towpath_pipeline::output(&spec.configured.transforms, topic.format),
-            ..topic.clone()
-        };
-        let from_offset = u64::try_from(written.batch.header().base_offset).unwrap_or(0);
-        let batches = vec![written.batch.clone()];
-        let read = SinkBatch::new(Arc::new(output), written.partition, from_offset, batches);
-        let (read, failed) = match &mut self.chain {
-            Some(chain) => chain.for_sink(read, topic.format, self.now_ms, refused)?,
-            None => (read, None),
-        };
+    fn write(&mut self, read: Read, refused: &mut Vec<Refused>) -> Result<()> {
+        let (read, failed) = self.chain.for_sink(read, self.now_ms, refused)?;
         for record in read.records() {
             let record = record?;
             let mut line = Vec::new();

@@ -10,7 +10,7 @@ type Letter = (String, Vec<(String, String)>);
 
 impl Scene {
     /// All records of `topic`, which has one partition.
-    fn letters(&self, topic: &str) -> Vec<Letter> {
+    pub(super) fn letters(&self, topic: &str) -> Vec<Letter> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
         let mut reader = self
             .log
@@ -32,7 +32,7 @@ impl Scene {
 
     /// The values of `topic`; the first one that is not as expected is shown.
     #[track_caller]
-    fn assert_letters(&self, topic: &str, expected: impl Iterator<Item = String>) {
+    pub(super) fn assert_letters(&self, topic: &str, expected: impl Iterator<Item = String>) {
         let found = self.letters(topic).into_iter().map(|(value, _)| value);
         let (found, expected): (Vec<_>, Vec<_>) = (found.collect(), expected.collect());
         let all = 0..found.len().max(expected.len());

@@ -81,7 +81,7 @@ impl Transform for Pick {
 }
 
 /// How many records each topic holds.
-fn topics(scene: &Scene) -> BTreeMap<String, u64> {
+pub(super) fn topics(scene: &Scene) -> BTreeMap<String, u64> {
     let topics = scene.log.topics().into_iter();
     let records = topics.map(|topic| {
         let ends = topic
