@@ -12,14 +12,15 @@ use crate::commits::{self, CommitFile};
 use crate::entry::{self, Entry};
 use crate::fence::Fence;
 use crate::frame::{self, BLOCK_BYTES, FrameHeader};
+use crate::partition::Partition;
 use crate::round::{Answer, Record, Reply, Request, Round, SetFrom};
-use crate::segment::SegmentFile;
+use crate::segment::{SegmentFile, SegmentName};
 use crate::set::{AppendSet, Committed, TopicBatch};
 use crate::shared::Shared;
-use crate::state::{Partition, State};
+use crate::state::State;
 use crate::tail::{End, Tail, Tails};
 use crate::topic::PartitionKey;
-use crate::{LogError, ReadTo, validate};
+use crate::{LogError, ReadTo, compaction, validate};
 
 /// A round is closed when it holds this many bytes of batches.
 pub(crate) const ROUND_BYTES: usize = 8 << 20;
@@ -201,7 +202,7 @@ impl Appender {
     fn open_end(&mut self, key: PartitionKey) -> Result<End, LogError> {
         let partition = self.partition(key)?;
         let usable = partition.active().is_some_and(|active| {
-            active.length < self.shared.config.segment_bytes && active.end == partition.end
+            active.length < self.segment_bytes(key) && active.end == partition.end
         });
         if !usable {
             self.roll(key)?;
@@ -210,6 +211,17 @@ impl Appender {
         let active = self.partition(key)?.active();
         let active = active.ok_or_else(|| LogError::invalid("a partition has no segment"))?;
         Ok(End::of(active))
+    }
+
+    /// Size from which a segment of the partition is sealed.
+    fn segment_bytes(&self, key: PartitionKey) -> u64 {
+        let topic = self.state.topics.get(&key.topic);
+        let compacted = topic.is_some_and(|topic| topic.config.is_compacted());
+        let bytes = self.shared.config.segment_bytes;
+        match compacted {
+            true => bytes.min(compaction::SEGMENT_BYTES),
+            false => bytes,
+        }
     }
 
     fn partition(&self, key: PartitionKey) -> Result<&Partition, LogError> {
@@ -241,16 +253,17 @@ impl Appender {
 
     fn create_segment(&mut self, key: PartitionKey) -> Result<(), LogError> {
         let base = self.partition(key)?.end;
+        let name = SegmentName::first(base);
         let path = self
             .shared
             .layout
-            .segment(&self.topic_name(key), key.partition, base);
+            .segment(&self.topic_name(key), key.partition, name);
         // One left by an attempt for which the disk was full.
         let _ = self.shared.storage.remove(&path);
         let file = self.shared.storage.create(&path);
         let file = file.map_err(|error| LogError::io("create", &path, error))?;
         let dir = path.parent().map(std::path::Path::to_path_buf);
-        let file = SegmentFile::new(file, path, base);
+        let file = SegmentFile::new(file, path, name);
         self.shared.handles.insert(key, &file);
         self.round.add_file(&file);
         self.round.dirs.extend(dir);
@@ -340,7 +353,7 @@ impl Appender {
         self.reserve(BATCH_ENTRY_BYTES)?;
         for (key, tail) in self.tails.iter() {
             let active = self.state.partition(key).and_then(Partition::active);
-            if let Some(active) = active.filter(|active| active.base == tail.file.base) {
+            if let Some(active) = active.filter(|active| active.name() == tail.file.name) {
                 let cut = tail.file.file.set_len(active.length);
                 cut.map_err(|error| LogError::io("cut", &tail.file.path, error))?;
                 self.round.add_file(&tail.file);

@@ -9,7 +9,7 @@ use crate::commits::{self, CommitFileBytes};
 use crate::entry;
 use crate::frame::{self, BLOCK_BYTES, Found, Frame};
 use crate::replay::{self, Replay, damage_at, headers};
-use crate::segment::{Layout, segment_base};
+use crate::segment::{Layout, SegmentName};
 use crate::state::State;
 use crate::storage::Storage;
 
@@ -136,10 +136,10 @@ pub(crate) fn unlisted(
         };
         for entry in list(&path)? {
             let segment = Path::new(&entry.name).with_extension("log");
-            let base = segment_base(&segment.to_string_lossy());
+            let name = SegmentName::parse(&segment.to_string_lossy());
             let is_kind = entry.name.ends_with(".log") || entry.name.ends_with(".index");
-            let is_listed = |base| partition.segments.iter().any(|s| s.base == base);
-            if !is_kind || !base.is_some_and(is_listed) {
+            let is_listed = |name| partition.segments.iter().any(|s| s.name() == name);
+            if !is_kind || !name.is_some_and(is_listed) {
                 found.push(path.join(&entry.name));
             }
         }

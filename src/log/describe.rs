@@ -1,9 +1,10 @@
 //! Topics and groups put into the words of the public types.
 
 use crate::ReadTo;
+use crate::partition::Partition;
 use crate::registration::GroupInfo;
 use crate::shared::{Published, Shared};
-use crate::state::{Group, Partition, State, Topic};
+use crate::state::{Group, State, Topic};
 use crate::topic::{PartitionInfo, PartitionKey, TopicId, TopicInfo};
 
 pub(crate) fn topic(
@@ -53,6 +54,11 @@ fn describe_partition(
             .segments
             .iter()
             .map(|segment| segment.length)
+            .sum(),
+        records: partition
+            .segments
+            .iter()
+            .map(|segment| segment.records)
             .sum(),
         segments: partition.segments.len(),
         first_timestamp_ms: times().next(),

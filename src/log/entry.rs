@@ -7,8 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::encoding::{DecodeError, Put, Take};
-use crate::registration::{ConnectorKind, Registration};
-use crate::topic::{Cleanup, PartitionKey, Retention, TopicConfig};
+use crate::registration::Registration;
+use crate::segment::SegmentName;
+use crate::topic::{PartitionKey, TopicConfig};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,15 @@ pub(crate) enum Entry {
         key: PartitionKey,
         base: u64,
     },
+    /// Compaction: the segments from `name.base` up to `end` are one file now, sealed and synced.
+    SegmentReplaced {
+        key: PartitionKey,
+        end: u64,
+        name: SegmentName,
+        length: u64,
+        records: u64,
+        timestamp_ms_max: i64,
+    },
     SegmentDeleted {
         key: PartitionKey,
         base: u64,
@@ -63,6 +73,11 @@ pub(crate) enum Entry {
     Gap {
         key: PartitionKey,
         to: u64,
+    },
+    /// Compaction: below `offset` each key stands once.
+    Cleaned {
+        key: PartitionKey,
+        offset: u64,
     },
     /// An append set of `task` of `owner`.
     Set {
@@ -148,16 +163,16 @@ impl Entry {
                 name,
                 config,
             } => {
-                out.put_u8(if is_compacted(config) { 31 } else { 3 });
+                out.put_u8(if config.is_compacted() { 31 } else { 3 });
                 out.put_u32(*topic);
                 out.put_uuid(*id);
                 out.put_bytes(name.as_bytes());
-                put_config(out, config);
+                config.put(out);
             }
             Self::TopicChanged { topic, config } => {
-                out.put_u8(if is_compacted(config) { 32 } else { 4 });
+                out.put_u8(if config.is_compacted() { 32 } else { 4 });
                 out.put_u32(*topic);
-                put_config(out, config);
+                config.put(out);
             }
             Self::TopicDeleted { topic } => {
                 out.put_u8(5);
@@ -165,6 +180,21 @@ impl Entry {
             }
             Self::SegmentCreated { key, base } => put_place(out, 6, *key, *base),
             Self::SegmentSealed { key, base } => put_place(out, 7, *key, *base),
+            Self::SegmentReplaced {
+                key,
+                end,
+                name,
+                length,
+                records,
+                timestamp_ms_max,
+            } => {
+                put_place(out, 8, *key, name.base);
+                out.put_u64(*end);
+                out.put_u32(name.generation);
+                out.put_u64(*length);
+                out.put_u64(*records);
+                out.put_i64(*timestamp_ms_max);
+            }
             Self::SegmentDeleted { key, base } => put_place(out, 9, *key, *base),
             Self::StartMoved { key, start } => put_place(out, 10, *key, *start),
             Self::End {
@@ -180,6 +210,7 @@ impl Entry {
                 out.put_i64(*timestamp_ms_max);
             }
             Self::Gap { key, to } => put_place(out, 12, *key, *to),
+            Self::Cleaned { key, offset } => put_place(out, 17, *key, *offset),
             _ => self.encode_owned(out),
         }
     }
@@ -238,7 +269,7 @@ impl Entry {
                 configured_ms,
             } => {
                 out.put_u8(27);
-                put_registration(out, registration);
+                registration.put(out);
                 out.put_i64(*configured_ms);
             }
             Self::Forgotten { name } => {
@@ -270,11 +301,11 @@ impl Entry {
                 topic: take.u32()?,
                 id: take.uuid()?,
                 name: take.string()?,
-                config: take_config(take, kind == 31)?,
+                config: TopicConfig::take(take, kind == 31)?,
             },
             kind @ (4 | 32) => Self::TopicChanged {
                 topic: take.u32()?,
-                config: take_config(take, kind == 32)?,
+                config: TopicConfig::take(take, kind == 32)?,
             },
             5 => Self::TopicDeleted { topic: take.u32()? },
             6 => Self::SegmentCreated {
@@ -285,6 +316,18 @@ impl Entry {
                 key: take_key(take)?,
                 base: take.u64()?,
             },
+            8 => {
+                let (key, base, end) = (take_key(take)?, take.u64()?, take.u64()?);
+                let generation = take.u32()?;
+                Self::SegmentReplaced {
+                    key,
+                    end,
+                    name: SegmentName { base, generation },
+                    length: take.u64()?,
+                    records: take.u64()?,
+                    timestamp_ms_max: take.i64()?,
+                }
+            }
             9 => Self::SegmentDeleted {
                 key: take_key(take)?,
                 base: take.u64()?,
@@ -303,6 +346,10 @@ impl Entry {
             12 => Self::Gap {
                 key: take_key(take)?,
                 to: take.u64()?,
+            },
+            17 => Self::Cleaned {
+                key: take_key(take)?,
+                offset: take.u64()?,
             },
             kind => return Self::decode_owned(kind, take),
         })
@@ -350,7 +397,7 @@ impl Entry {
                 generation: take.u32()?,
             },
             27 => Self::Registered {
-                registration: take_registration(take)?,
+                registration: Registration::take(take)?,
                 configured_ms: take.i64()?,
             },
             28 => Self::Forgotten {
@@ -381,78 +428,5 @@ fn take_key(take: &mut Take) -> Result<PartitionKey, DecodeError> {
     Ok(PartitionKey {
         topic: take.u32()?,
         partition: take.u32()?,
-    })
-}
-
-/// The kinds of entries with such a config are others: programs from before compaction must stop
-/// at them.
-fn is_compacted(config: &TopicConfig) -> bool {
-    config.cleanup == Cleanup::Compact
-}
-
-fn put_config(out: &mut Vec<u8>, config: &TopicConfig) {
-    out.put_u32(config.partitions);
-    out.put_bytes(config.format.as_bytes());
-    out.put_option_u64(config.retention.time_ms);
-    out.put_option_u64(config.retention.bytes);
-}
-
-fn take_config(take: &mut Take, is_compacted: bool) -> Result<TopicConfig, DecodeError> {
-    Ok(TopicConfig {
-        partitions: take.u32()?,
-        format: take.string()?,
-        cleanup: if is_compacted {
-            Cleanup::Compact
-        } else {
-            Cleanup::Delete
-        },
-        retention: Retention {
-            time_ms: take.option_u64()?,
-            bytes: take.option_u64()?,
-        },
-    })
-}
-
-fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
-    out.put_bytes(registration.name.as_bytes());
-    out.put_u8(match registration.kind {
-        ConnectorKind::Source => 0,
-        ConnectorKind::Sink => 1,
-        ConnectorKind::Stream => 2,
-    });
-    out.put_bytes(registration.connector_type.as_bytes());
-    out.put_bytes(registration.far_side.as_bytes());
-    out.put_u8(u8::from(registration.group.is_some()));
-    out.put_bytes(registration.group.as_deref().unwrap_or("").as_bytes());
-    out.put_u32(registration.topics.len() as u32);
-    for topic in &registration.topics {
-        out.put_bytes(topic.as_bytes());
-    }
-}
-
-fn take_registration(take: &mut Take) -> Result<Registration, DecodeError> {
-    let name = take.string()?;
-    let kind = match take.u8()? {
-        0 => ConnectorKind::Source,
-        2 => ConnectorKind::Stream,
-        _ => ConnectorKind::Sink,
-    };
-    let connector_type = take.string()?;
-    let far_side = take.string()?;
-    let has_group = take.u8()? != 0;
-    let group = take.string()?;
-    let topics_count = take.u32()?;
-    let mut topics = Vec::new();
-    for _ in 0..topics_count {
-        topics.push(take.string()?);
-    }
-    let group = has_group.then_some(group);
-    Ok(Registration {
-        name,
-        kind,
-        connector_type,
-        far_side,
-        group,
-        topics,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::LogError;
-use crate::segment::{Layout, SegmentFile};
+use crate::segment::{Layout, SegmentFile, SegmentName};
 use crate::storage::Storage;
 use crate::topic::PartitionKey;
 
@@ -21,7 +21,7 @@ pub(crate) struct Handles {
 
 #[derive(Default)]
 struct Open {
-    files: HashMap<(PartitionKey, u64), (Arc<SegmentFile>, u64)>,
+    files: HashMap<(PartitionKey, SegmentName), (Arc<SegmentFile>, u64)>,
     /// Counts uses, to find the one unused for longest.
     uses: u64,
 }
@@ -41,19 +41,19 @@ impl Handles {
         &self,
         key: PartitionKey,
         topic: &str,
-        base: u64,
+        name: SegmentName,
     ) -> Result<Arc<SegmentFile>, LogError> {
         let mut open = self.lock();
         open.uses += 1;
         let uses = open.uses;
-        if let Some((file, used)) = open.files.get_mut(&(key, base)) {
+        if let Some((file, used)) = open.files.get_mut(&(key, name)) {
             *used = uses;
             return Ok(Arc::clone(file));
         }
-        let path = self.layout.segment(topic, key.partition, base);
+        let path = self.layout.segment(topic, key.partition, name);
         let file = self.storage.open(&path, !self.read_only);
         let file = file.map_err(|error| LogError::io("open", &path, error))?;
-        let file = SegmentFile::new(file, path, base);
+        let file = SegmentFile::new(file, path, name);
         open.insert(key, &file);
         Ok(file)
     }
@@ -64,8 +64,8 @@ impl Handles {
     }
 
     /// Forgets a segment that is being deleted. Readers keep the handles they have.
-    pub(crate) fn remove(&self, key: PartitionKey, base: u64) {
-        self.lock().files.remove(&(key, base));
+    pub(crate) fn remove(&self, key: PartitionKey, name: SegmentName) {
+        self.lock().files.remove(&(key, name));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -80,7 +80,7 @@ impl Open {
     fn insert(&mut self, key: PartitionKey, file: &Arc<SegmentFile>) {
         self.uses += 1;
         self.files
-            .insert((key, file.base), (Arc::clone(file), self.uses));
+            .insert((key, file.name), (Arc::clone(file), self.uses));
         while self.files.len() > IDLE_HANDLES_MAX {
             let idle = self
                 .files

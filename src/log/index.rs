@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use crate::LogError;
 use crate::encoding::{Put, Take};
+use crate::partition::Segment;
 use crate::segment::{SegmentFile, Walk};
 use crate::shared::Shared;
-use crate::state::Segment;
 use crate::storage::Storage;
 use crate::topic::PartitionKey;
 
@@ -207,17 +207,36 @@ pub(crate) fn offset_at(
     topic: &str,
     timestamp_ms: i64,
 ) -> Result<u64, LogError> {
-    let (segments, end) = {
-        let published = shared.published();
-        let partition = published.state.partition(key);
-        partition
-            .map(|p| (p.segments.clone(), p.end))
-            .unwrap_or_default()
-    };
-    let Some(segment) = segments.iter().find(|s| s.timestamp_ms_max >= timestamp_ms) else {
-        return Ok(end);
-    };
-    let file = shared.handles.get(key, topic, segment.base)?;
+    loop {
+        let (segment, end) = {
+            let published = shared.published();
+            let Some(partition) = published.state.partition(key) else {
+                return Ok(0);
+            };
+            let mut segments = partition.segments.iter();
+            let segment = segments.find(|s| s.timestamp_ms_max >= timestamp_ms);
+            (segment.copied(), partition.end)
+        };
+        let Some(segment) = segment else {
+            return Ok(end);
+        };
+        match offset_in(shared, key, topic, &segment, timestamp_ms) {
+            // Compaction has put another file in its place.
+            Err(_) if !shared.lists(key, &segment) => {}
+            found => return Ok(found?.unwrap_or(end)),
+        }
+    }
+}
+
+/// The first offset in a segment with that time or a later one.
+fn offset_in(
+    shared: &Shared,
+    key: PartitionKey,
+    topic: &str,
+    segment: &Segment,
+    timestamp_ms: i64,
+) -> Result<Option<u64>, LogError> {
+    let file = shared.handles.get(key, topic, segment.name())?;
     let entry = locate_time(shared, key, &file, segment, timestamp_ms)?;
     let mut walk = Walk::new(&file, entry.position, entry.offset, segment.length);
     while let Some(batch) = walk.batch()? {
@@ -226,8 +245,8 @@ pub(crate) fn offset_at(
         }
         let mut records = batch.records().filter_map(Result::ok);
         if let Some(record) = records.find(|record| record.timestamp_ms >= timestamp_ms) {
-            return Ok(record.offset as u64);
+            return Ok(Some(record.offset as u64));
         }
     }
-    Ok(end)
+    Ok(None)
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::LogError;
+use crate::compaction::Compacting;
 use crate::pipeline::Pipeline;
 use crate::round::Request;
 use crate::shared::Shared;
@@ -17,6 +18,7 @@ pub(crate) struct Inner {
     pub lock: Mutex<Option<Arc<dyn Lock>>>,
     /// See [`crate::log::Log::files`].
     pub files: Mutex<()>,
+    pub compacting: Compacting,
 }
 
 impl Drop for Inner {

@@ -1,24 +1,20 @@
 //! The log as its users hold it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::config::{Durability, LogConfig, ReadTo};
-use crate::disk::{Disk, SystemClock};
+use crate::compaction::Compacted;
+use crate::config::{Durability, ReadTo};
 use crate::inner::Inner;
-use crate::pipeline::{Pipeline, Threads};
 use crate::reader::Reader;
-use crate::recovery::{self, Access, Opened, Recovery};
 use crate::registration::{GroupInfo, Registration, RegistrationInfo};
 use crate::round::{Answer, Change, Request};
-use crate::segment::Layout;
 use crate::set::Done;
 use crate::shared::Shared;
-use crate::storage::{Clock, Lock, Storage};
 use crate::table::TableReader;
 use crate::topic::{LogId, PartitionKey, TopicConfig, TopicInfo};
 use crate::watch::Watch;
@@ -39,87 +35,6 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Opens the log in `dir`, making it if it is not there (its parent must be), and recovers
-    /// what a crash left. Fails with `Locked` when another process has it.
-    pub fn open(
-        dir: &Path,
-        config: LogConfig,
-        storage: Arc<dyn Storage>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<(Log, Recovery), LogError> {
-        Self::start(dir, Access::Write, config, storage, clock, Threads::start)
-    }
-
-    /// Opens the log in `dir` to look at it, and changes nothing: it takes no lock, and needs no
-    /// more than read permission. It shows what the next start would find in the commit log, at
-    /// this moment; readers check each batch, but segments as such are not looked at (`verify`
-    /// does). Every change is refused as `Invalid`, and there is nothing to close. Fails when there
-    /// is no log. While another process writes it, that process tells better: what is just being
-    /// written may look torn, and a segment may be dropped below a reader.
-    pub fn open_read_only(
-        dir: &Path,
-        config: LogConfig,
-        storage: Arc<dyn Storage>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<(Log, Recovery), LogError> {
-        Self::start(dir, Access::Read, config, storage, clock, Threads::start)
-    }
-
-    /// [`Log::open`] on the local disk with the system's clock.
-    pub fn open_disk(dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
-        let clock = Arc::new(SystemClock::default());
-        Self::open(dir, config, Arc::new(Disk), clock)
-    }
-
-    /// [`Log::open_read_only`] on the local disk with the system's clock.
-    pub fn open_disk_read_only(dir: &Path, config: LogConfig) -> Result<(Log, Recovery), LogError> {
-        let clock = Arc::new(SystemClock::default());
-        Self::open_read_only(dir, config, Arc::new(Disk), clock)
-    }
-
-    pub(crate) fn start(
-        dir: &Path,
-        access: Access,
-        config: LogConfig,
-        storage: Arc<dyn Storage>,
-        clock: Arc<dyn Clock>,
-        pipeline: impl FnOnce(
-            &Arc<Shared>,
-            crate::state::State,
-            crate::append::CommitPoint,
-            &Arc<dyn Lock>,
-        ) -> Result<Arc<dyn Pipeline>, LogError>,
-    ) -> Result<(Log, Recovery), LogError> {
-        let layout = Layout {
-            dir: PathBuf::from(dir),
-        };
-        let opened = recovery::open(layout, access, config.clamped(), storage, clock)?;
-        let Opened {
-            shared,
-            state,
-            point,
-            lock,
-            recovery,
-        } = opened;
-        let lock: Option<Arc<dyn Lock>> = lock.map(Arc::from);
-        let pipeline = match (point, &lock) {
-            (Some(point), Some(lock)) => Some(pipeline(&shared, state, point, lock)?),
-            _ => None,
-        };
-        let (lock, files) = (Mutex::new(lock), Mutex::new(()));
-        Ok((
-            Log {
-                inner: Arc::new(Inner {
-                    shared,
-                    pipeline,
-                    lock,
-                    files,
-                }),
-            },
-            recovery,
-        ))
-    }
-
     /// The log's identity, made with it.
     pub fn id(&self) -> LogId {
         self.shared().id
@@ -335,11 +250,20 @@ impl Log {
         dropped
     }
 
+    /// Compacts the topics with [`Cleanup::Compact`](crate::Cleanup), of each partition what is
+    /// sealed and every registered sink has passed, once at least half of it is new since the last
+    /// time. It reads and writes all of that: give it a thread of its own. Does nothing while
+    /// another call runs; [`Log::close`] ends it soon.
+    pub fn run_compaction(&self) -> Compacted {
+        crate::compaction::run(self, None)
+    }
+
     /// Finishes what was handed over, marks the end as clean and releases the directory. All
     /// later calls fail. Readers and other clones may still exist.
     pub fn close(&self) -> Result<(), LogError> {
         let closed = match &self.inner.pipeline {
             Some(pipeline) => {
+                self.inner.compacting.stop();
                 let closed = self.request(|done| Request::Stop { done });
                 self.shared().fail(LogError::failed("the log was closed"));
                 pipeline.end();

@@ -11,7 +11,7 @@ use crate::LogError;
 use crate::entry::Entry;
 use crate::recovery::{Scene, Unproven};
 use crate::replay::{CommitRecord, Replay};
-use crate::segment::{SegmentFile, Walk};
+use crate::segment::{SegmentFile, SegmentName, Walk};
 use crate::state::State;
 use crate::topic::PartitionKey;
 
@@ -73,6 +73,10 @@ pub(crate) fn fold(
 }
 
 fn note_unproven(state: &State, entry: &Entry, unproven: &mut Unproven) {
+    // The file that stands for them was synced before the record.
+    if let Entry::SegmentReplaced { key, end, name, .. } = entry {
+        unproven.retain(|(of, base), _| of != key || !(name.base..*end).contains(base));
+    }
     if let Entry::SegmentCreated { key, base }
     | Entry::End { key, base, .. }
     | Entry::SegmentSealed { key, base } = entry
@@ -130,8 +134,9 @@ fn open(
         .get(&key.topic)
         .map(|topic| topic.name.as_str())
         .unwrap_or_default();
-    let path = scene.layout.segment(name, key.partition, base);
+    let segment = SegmentName::first(base);
+    let path = scene.layout.segment(name, key.partition, segment);
     let file = scene.storage.open(&path, false);
     let file = file.map_err(|error| LogError::io("open", &path, error))?;
-    Ok(SegmentFile::new(file, path, base))
+    Ok(SegmentFile::new(file, path, segment))
 }

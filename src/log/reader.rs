@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use towpath_record::{Batch, HEADER_BYTES};
 
+use crate::partition::Segment;
 use crate::segment::{SegmentFile, check_batch, check_header, damage};
 use crate::shared::Shared;
-use crate::state::Segment;
 use crate::topic::PartitionKey;
 use crate::{LogError, LogErrorKind, ReadTo, index};
 
@@ -62,18 +62,27 @@ impl Reader {
     }
 
     /// The next batches, at least one and up to about `bytes_max` bytes, their checksums checked;
-    /// `None` at the readable end. After a seek the first batch may begin before
-    /// [`Reader::offset`] was: skip its earlier records. The batches share one buffer, which lives
-    /// as long as any of them.
+    /// `None` at the readable end. After a seek, and when compaction has rewritten what the reader
+    /// stands in, the first batch may begin before [`Reader::offset`] was: skip its earlier
+    /// records. The batches share one buffer, which lives as long as any of them.
     ///
     /// Fails with `OutOfRange` when retention has dropped the offset or it is beyond the end,
     /// `Damaged` when the bytes are not what was written; then nothing moves.
     pub fn next(&mut self, bytes_max: usize) -> Result<Option<Vec<Batch>>, LogError> {
-        let Some((segment, end)) = self.locate()? else {
-            return Ok(None);
+        let (segment, end, file, position) = loop {
+            let Some((segment, end)) = self.locate()? else {
+                return Ok(None);
+            };
+            self.offset = self.offset.max(segment.base);
+            match self.enter(&segment) {
+                // Compaction has put another file in its place.
+                Err(_) if !self.shared.lists(self.key, &segment) => {}
+                entered => {
+                    let (file, position) = entered?;
+                    break (segment, end, file, position);
+                }
+            }
         };
-        self.offset = self.offset.max(segment.base);
-        let (file, position) = self.enter(&segment)?;
         let room = segment.length - position;
         let length = measure(&file, position, self.offset, room, bytes_max)?;
         let bytes = self.read(&file, position, length)?;
@@ -108,14 +117,14 @@ impl Reader {
     /// Opens the segment and finds the byte of the batch with `offset`.
     fn enter(&mut self, segment: &Segment) -> Result<(Arc<SegmentFile>, u64), LogError> {
         if let Some((file, position)) = &self.place
-            && file.base == segment.base
+            && file.name == segment.name()
         {
             return Ok((Arc::clone(file), *position));
         }
         let file = self
             .shared
             .handles
-            .get(self.key, &self.topic, segment.base)?;
+            .get(self.key, &self.topic, segment.name())?;
         if self.offset == segment.base {
             return Ok((file, 0));
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::encoding::{DecodeError, Put, Take};
+
 /// Which way a connector moves records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectorKind {
@@ -54,5 +56,50 @@ impl Registration {
     /// The group that holds this connector's offsets.
     pub fn group_name(&self) -> &str {
         self.group.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Appends the fields as they stand in an entry.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.put_bytes(self.name.as_bytes());
+        out.put_u8(match self.kind {
+            ConnectorKind::Source => 0,
+            ConnectorKind::Sink => 1,
+            ConnectorKind::Stream => 2,
+        });
+        out.put_bytes(self.connector_type.as_bytes());
+        out.put_bytes(self.far_side.as_bytes());
+        out.put_u8(u8::from(self.group.is_some()));
+        out.put_bytes(self.group.as_deref().unwrap_or("").as_bytes());
+        out.put_u32(self.topics.len() as u32);
+        for topic in &self.topics {
+            out.put_bytes(topic.as_bytes());
+        }
+    }
+
+    pub(crate) fn take(take: &mut Take) -> Result<Self, DecodeError> {
+        let name = take.string()?;
+        let kind = match take.u8()? {
+            0 => ConnectorKind::Source,
+            2 => ConnectorKind::Stream,
+            _ => ConnectorKind::Sink,
+        };
+        let connector_type = take.string()?;
+        let far_side = take.string()?;
+        let has_group = take.u8()? != 0;
+        let group = take.string()?;
+        let topics_count = take.u32()?;
+        let mut topics = Vec::new();
+        for _ in 0..topics_count {
+            topics.push(take.string()?);
+        }
+        let group = has_group.then_some(group);
+        Ok(Self {
+            name,
+            kind,
+            connector_type,
+            far_side,
+            group,
+            topics,
+        })
     }
 }

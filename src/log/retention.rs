@@ -6,11 +6,12 @@ use std::sync::PoisonError;
 use crate::LogError;
 use crate::entry::Entry;
 use crate::log::Log;
+use crate::partition::{Partition, Segment};
 use crate::registration::ConnectorKind;
 use crate::round::Request;
 use crate::shared::Shared;
-use crate::state::{Partition, Segment, State};
-use crate::topic::{Cleanup, PartitionKey, Retention};
+use crate::state::State;
+use crate::topic::{PartitionKey, Retention};
 
 /// The wall clock may run this much faster or slower than the other between two runs; more means
 /// that it was set.
@@ -32,7 +33,7 @@ pub(crate) fn run(log: &Log) -> Result<Vec<String>, LogError> {
         let published = shared.published();
         let partitions = published.state.partitions();
         let due = partitions
-            .filter(|(_, topic, _)| topic.config.cleanup == Cleanup::Delete)
+            .filter(|(_, topic, _)| !topic.config.is_compacted())
             .filter(|(key, _, _)| !shared.damage.contains_key(key))
             .filter_map(|(key, topic, partition)| {
                 let pinned = pinned(&published.state, key, &topic.name, partition);
@@ -63,7 +64,7 @@ fn plausible_now(shared: &Shared) -> Option<i64> {
 }
 
 /// The lowest offset that a registered reader of the topic still needs.
-fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) -> u64 {
+pub(crate) fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) -> u64 {
     let readers = state.registrations.values().map(|info| &info.registration);
     let readers = readers.filter(|reader| {
         reader.kind != ConnectorKind::Source && reader.topics.iter().any(|name| name == topic)
@@ -132,8 +133,8 @@ fn drop_segment(
         return Ok(None);
     }
     let shared = log.shared();
-    let path = shared.layout.segment(topic, key.partition, segment.base);
-    shared.handles.remove(key, segment.base);
+    let path = shared.layout.segment(topic, key.partition, segment.name());
+    shared.handles.remove(key, segment.name());
     shared
         .storage
         .remove(&path)

@@ -32,38 +32,64 @@ impl Layout {
         self.topics().join(format!("{topic}-{partition}"))
     }
 
-    pub(crate) fn segment(&self, topic: &str, partition: u32, base: u64) -> PathBuf {
-        self.partition(topic, partition).join(segment_name(base))
+    pub(crate) fn segment(&self, topic: &str, partition: u32, name: SegmentName) -> PathBuf {
+        self.partition(topic, partition).join(name.to_string())
     }
 }
 
-pub(crate) fn segment_name(base: u64) -> String {
-    format!("{base:020}.log")
+/// What the file of a segment is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SegmentName {
+    /// Offset at which the segment begins.
+    pub base: u64,
+    /// How often compaction has rewritten what is in it.
+    pub generation: u32,
 }
 
-/// The base offset in the name of a segment file.
-pub(crate) fn segment_base(name: &str) -> Option<u64> {
-    let digits = name
-        .strip_suffix(".log")
-        .filter(|digits| digits.len() == 20)?;
-    digits.parse().ok()
+impl std::fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { base, generation } = self;
+        match generation {
+            0 => write!(f, "{base:020}.log"),
+            _ => write!(f, "{base:020}.{generation}.log"),
+        }
+    }
+}
+
+impl SegmentName {
+    /// That of a segment as it was appended.
+    pub(crate) fn first(base: u64) -> Self {
+        let generation = 0;
+        Self { base, generation }
+    }
+
+    /// What the name of a file says, if it is that of a segment.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let numbers = name.strip_suffix(".log")?;
+        let (base, generation) = numbers.split_once('.').unwrap_or((numbers, "0"));
+        let parsed = Self {
+            base: base.parse().ok()?,
+            generation: generation.parse().ok()?,
+        };
+        (parsed.to_string() == name).then_some(parsed)
+    }
 }
 
 /// An open segment, shared by the committer and all readers.
 pub(crate) struct SegmentFile {
     pub file: Box<dyn File>,
     pub path: PathBuf,
-    pub base: u64,
+    pub name: SegmentName,
     /// Built at the first lookup.
     pub index: Mutex<Option<Index>>,
 }
 
 impl SegmentFile {
-    pub(crate) fn new(file: Box<dyn File>, path: PathBuf, base: u64) -> Arc<Self> {
+    pub(crate) fn new(file: Box<dyn File>, path: PathBuf, name: SegmentName) -> Arc<Self> {
         Arc::new(Self {
             file,
             path,
-            base,
+            name,
             index: Mutex::new(None),
         })
     }
@@ -93,9 +119,6 @@ pub(crate) fn check_header(bytes: &[u8], expected: u64, room: u64) -> Result<Bat
             "a batch of {} bytes where {room} are left",
             header.batch_bytes
         ));
-    }
-    if i64::from(header.records_count) != i64::from(header.last_offset_delta) + 1 {
-        return Err("the number of records does not fit the offsets".into());
     }
     Ok(header)
 }
@@ -182,7 +205,8 @@ impl<'a> Walk<'a> {
         self.offset = header.next_offset() as u64;
     }
 
-    fn damage(&self, why: &str) -> LogError {
+    /// The error for what is wrong at the next batch, or in the one before it.
+    pub(crate) fn damage(&self, why: &str) -> LogError {
         damage(&self.segment.path, self.position, self.offset, why)
     }
 }

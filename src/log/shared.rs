@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use crate::buffers::Buffers;
 use crate::config::LogConfig;
 use crate::handles::Handles;
+use crate::partition::Segment;
 use crate::segment::Layout;
 use crate::state::State;
 use crate::storage::{Clock, Storage};
@@ -118,6 +119,14 @@ impl Shared {
         self.published
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the segment still is what readers of the partition are sent to.
+    pub(crate) fn lists(&self, key: PartitionKey, segment: &Segment) -> bool {
+        let published = self.published();
+        let partition = published.state.partition(key);
+        let mut segments = partition.into_iter().flat_map(|p| &p.segments);
+        segments.any(|held| held.name() == segment.name())
     }
 
     pub(crate) fn is_fsync(&self) -> bool {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::entry::Entry;
+use crate::partition::Partition;
 use crate::registration::RegistrationInfo;
 use crate::topic::{PartitionKey, TopicConfig};
 
@@ -38,29 +39,6 @@ pub(crate) struct Topic {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Partition {
-    /// Offset of the first record still held.
-    pub start: u64,
-    /// Offset the next record gets.
-    pub end: u64,
-    /// In order of offsets. Only the last may be unsealed.
-    pub segments: Vec<Segment>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Segment {
-    /// Offset of the first record, which names the file.
-    pub base: u64,
-    /// Behind the last record.
-    pub end: u64,
-    /// Bytes of committed batches.
-    pub length: u64,
-    /// Largest timestamp, `i64::MIN` when empty.
-    pub timestamp_ms_max: i64,
-    pub sealed: bool,
-}
-
-#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Owner {
     pub state: BTreeMap<Bytes, Bytes>,
     /// By task.
@@ -75,33 +53,6 @@ pub(crate) struct Group {
 
 /// A change that contradicts the state: a defect, or damage that a checksum did not find.
 pub(crate) type Contradiction = String;
-
-impl Partition {
-    /// The segment that holds `offset`, or the first with records behind it: offsets may be missing
-    /// in a gap, and a segment between two gaps may be empty.
-    pub(crate) fn segment_at(&self, offset: u64) -> Option<&Segment> {
-        let after = self
-            .segments
-            .partition_point(|segment| segment.end <= offset);
-        self.segments[after..]
-            .iter()
-            .find(|segment| segment.length > 0)
-    }
-
-    /// The segment that is appended to.
-    pub(crate) fn active(&self) -> Option<&Segment> {
-        self.segments.last().filter(|segment| !segment.sealed)
-    }
-
-    fn segment_mut(&mut self, base: u64) -> Result<&mut Segment, Contradiction> {
-        let found = self
-            .segments
-            .iter_mut()
-            .rev()
-            .find(|segment| segment.base == base);
-        found.ok_or_else(|| format!("segment {base} is unknown"))
-    }
-}
 
 impl State {
     pub(crate) fn topic(&self, name: &str) -> Option<(u32, &Topic)> {
@@ -170,12 +121,14 @@ impl State {
                     group.offsets.retain(|key, _| key.topic != *topic);
                 }
             }
-            Entry::SegmentCreated { .. }
-            | Entry::SegmentSealed { .. }
-            | Entry::SegmentDeleted { .. }
-            | Entry::StartMoved { .. }
-            | Entry::End { .. }
-            | Entry::Gap { .. } => self.apply_to_partition(entry)?,
+            Entry::SegmentCreated { key, .. }
+            | Entry::SegmentSealed { key, .. }
+            | Entry::SegmentReplaced { key, .. }
+            | Entry::Cleaned { key, .. }
+            | Entry::SegmentDeleted { key, .. }
+            | Entry::StartMoved { key, .. }
+            | Entry::End { key, .. }
+            | Entry::Gap { key, .. } => self.partition_mut(*key)?.apply(entry)?,
             _ => self.apply_to_owners(entry),
         }
         Ok(())
@@ -201,62 +154,6 @@ impl State {
         self.topics.insert(topic, info);
         self.names.insert(name.to_owned(), topic);
         self.next_topic = self.next_topic.max(topic + 1);
-        Ok(())
-    }
-
-    fn apply_to_partition(&mut self, entry: &Entry) -> Result<(), Contradiction> {
-        match *entry {
-            Entry::SegmentCreated { key, base } => {
-                let partition = self.partition_mut(key)?;
-                if base < partition.end || partition.active().is_some() {
-                    return Err(format!("segment {base} is created out of order"));
-                }
-                let timestamp_ms_max = i64::MIN;
-                let segment = Segment {
-                    base,
-                    end: base,
-                    length: 0,
-                    timestamp_ms_max,
-                    sealed: false,
-                };
-                partition.segments.push(segment);
-                partition.end = base;
-            }
-            Entry::SegmentSealed { key, base } => {
-                self.partition_mut(key)?.segment_mut(base)?.sealed = true;
-            }
-            Entry::SegmentDeleted { key, base } => {
-                self.partition_mut(key)?
-                    .segments
-                    .retain(|segment| segment.base != base);
-            }
-            Entry::StartMoved { key, start } => {
-                let partition = self.partition_mut(key)?;
-                partition.start = partition.start.max(start);
-                partition.end = partition.end.max(start);
-            }
-            Entry::End {
-                key,
-                base,
-                end,
-                length,
-                timestamp_ms_max,
-            } => {
-                let partition = self.partition_mut(key)?;
-                let segment = partition.segment_mut(base)?;
-                if end < segment.end || length < segment.length {
-                    return Err(format!("the end of segment {base} moves back to {end}"));
-                }
-                (segment.end, segment.length) = (end, length);
-                segment.timestamp_ms_max = timestamp_ms_max;
-                partition.end = partition.end.max(end);
-            }
-            Entry::Gap { key, to } => {
-                let partition = self.partition_mut(key)?;
-                partition.end = partition.end.max(to);
-            }
-            _ => unreachable!("apply() sends only entries about partitions here"),
-        }
         Ok(())
     }
 
@@ -310,36 +207,6 @@ impl State {
             out.push(Entry::Stopped);
         }
         out
-    }
-}
-
-impl Partition {
-    fn entries(&self, key: PartitionKey, out: &mut Vec<Entry>) {
-        for segment in &self.segments {
-            let Segment {
-                base,
-                end,
-                length,
-                timestamp_ms_max,
-                sealed,
-            } = *segment;
-            out.push(Entry::SegmentCreated { key, base });
-            out.push(Entry::End {
-                key,
-                base,
-                end,
-                length,
-                timestamp_ms_max,
-            });
-            if sealed {
-                out.push(Entry::SegmentSealed { key, base });
-            }
-        }
-        out.push(Entry::StartMoved {
-            key,
-            start: self.start,
-        });
-        out.push(Entry::Gap { key, to: self.end });
     }
 }
 

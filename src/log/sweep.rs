@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::append::ROUND_BYTES;
+use crate::partition::{Partition, Segment};
 use crate::pipeline::ROUNDS_IN_FLIGHT;
 use crate::recovery::{Dirs, Leaving, Scene, Unproven};
-use crate::segment::{SegmentFile, Walk, damage, segment_base, segment_name};
+use crate::segment::{SegmentFile, SegmentName, Walk, damage};
 use crate::set::SET_BYTES_MAX;
-use crate::state::{Partition, Segment, State};
+use crate::state::State;
 use crate::{LogError, LogErrorKind};
 
 /// Most that can be appended and not yet committed: all rounds, each with a last set. More whole
@@ -38,7 +39,7 @@ pub(crate) fn segments(
         known.insert(dir.clone());
         let mut sound = true;
         for segment in &partition.segments {
-            let path = dir.join(segment_name(segment.base));
+            let path = dir.join(segment.name().to_string());
             let from = unproven.get(&(key, segment.base)).copied();
             let check = Check {
                 path,
@@ -125,7 +126,7 @@ impl Check<'_> {
                 ));
             }
         };
-        let file = SegmentFile::new(file, self.path.clone(), base);
+        let file = SegmentFile::new(file, self.path.clone(), self.segment.name());
         let size = file
             .file
             .size()
@@ -226,23 +227,24 @@ fn unlisted(
             .name
             .strip_suffix(".index")
             .map(|stem| format!("{stem}.log"));
-        let base = segment_base(index_of.as_deref().unwrap_or(&entry.name));
-        let listed = base.is_some_and(|base| partition.segments.iter().any(|s| s.base == base));
+        let name = SegmentName::parse(index_of.as_deref().unwrap_or(&entry.name));
+        let listed = name.is_some_and(|name| partition.segments.iter().any(|s| s.name() == name));
         if listed && !entry.is_dir {
             continue;
         }
-        let leaving = match base.filter(|_| !entry.is_dir) {
+        let mut remove = |path: PathBuf, why: &str| {
+            let note = format!("{}: removed, {why}", path.display());
+            scene.recovery.notes.push(note);
+            Leaving::Remove(path)
+        };
+        let leaving = match name.filter(|_| !entry.is_dir) {
             Some(_) if index_of.is_some() => Leaving::Remove(path),
-            Some(base) if base < partition.start => {
-                let name = path.display();
-                scene
-                    .recovery
-                    .notes
-                    .push(format!("{name}: removed, retention had dropped it"));
-                Leaving::Remove(path)
+            Some(name) if name.base < partition.start => remove(path, "retention had dropped it"),
+            Some(name) if is_of_compaction(partition, name) => {
+                remove(path, "compaction had replaced it or was not finished")
             }
-            Some(base) if base >= partition.end => {
-                uncommitted(scene, &path, base, os)?;
+            Some(name) if name.base >= partition.end => {
+                uncommitted(scene, &path, name, os)?;
                 Leaving::Remove(path)
             }
             _ => Leaving::Stray(path),
@@ -250,6 +252,14 @@ fn unlisted(
         scene.leaving.push(leaving);
     }
     Ok(())
+}
+
+/// Whether an unlisted segment was replaced by a listed one, or should have replaced some that are
+/// listed: only compaction gives a generation to a name.
+fn is_of_compaction(partition: &Partition, name: SegmentName) -> bool {
+    let replaces =
+        |listed: &Segment| listed.generation > 0 && (listed.base..listed.end).contains(&name.base);
+    name.generation > 0 || partition.segments.iter().any(replaces)
 }
 
 /// Does what was noted, once it is durable that nothing lists these files: the record that dropped
@@ -274,12 +284,18 @@ pub(crate) fn leave(scene: &mut Scene<'_>) -> Result<(), LogError> {
 }
 
 /// A segment that was begun and never committed: a tail in the shape of a file.
-fn uncommitted(scene: &mut Scene<'_>, path: &Path, base: u64, os: bool) -> Result<(), LogError> {
+fn uncommitted(
+    scene: &mut Scene<'_>,
+    path: &Path,
+    name: SegmentName,
+    os: bool,
+) -> Result<(), LogError> {
+    let base = name.base;
     let io = |error| LogError::io("open", path, error);
     let file = SegmentFile::new(
         scene.storage.open(path, false).map_err(io)?,
         path.into(),
-        base,
+        name,
     );
     let size = file.file.size().map_err(io)?;
     let (batches, bytes) = whole_batches(&file, 0, base, size);
@@ -366,9 +382,10 @@ fn stray(scene: &Scene<'_>, path: &Path) -> Result<PathBuf, LogError> {
 pub(crate) fn open_for_reading(
     storage: &dyn crate::storage::Storage,
     path: &Path,
-    base: u64,
+    name: SegmentName,
 ) -> Result<Arc<SegmentFile>, LogError> {
     let file = storage.open(path, false);
-    let file = file.map_err(|error| damage(path, 0, base, &format!("cannot open: {error}")))?;
-    Ok(SegmentFile::new(file, path.to_owned(), base))
+    let file =
+        file.map_err(|error| damage(path, 0, name.base, &format!("cannot open: {error}")))?;
+    Ok(SegmentFile::new(file, path.to_owned(), name))
 }

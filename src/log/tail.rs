@@ -9,8 +9,8 @@ use towpath_record::Batch;
 use crate::LogError;
 use crate::entry::Entry;
 use crate::handles::Handles;
-use crate::segment::SegmentFile;
-use crate::state::Segment;
+use crate::partition::Segment;
+use crate::segment::{SegmentFile, SegmentName};
 use crate::topic::PartitionKey;
 
 const ALLOCATE_BYTES_MIN: u64 = 64 << 10;
@@ -55,9 +55,9 @@ impl Tails {
         if self
             .open
             .get(&key)
-            .is_none_or(|tail| tail.file.base != base)
+            .is_none_or(|tail| tail.file.name != SegmentName::first(base))
         {
-            let file = handles.get(key, topic, base)?;
+            let file = handles.get(key, topic, SegmentName::first(base))?;
             let length = file.file.size();
             let allocated = length.map_err(|error| LogError::io("look at", &file.path, error))?;
             self.insert(key, file, allocated, sequence);

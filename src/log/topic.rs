@@ -4,6 +4,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::LogError;
+use crate::encoding::{DecodeError, Put, Take};
 
 /// Partitions a topic may have.
 pub const PARTITIONS_MAX: u32 = 4096;
@@ -47,8 +48,9 @@ pub enum Cleanup {
     /// They go as [`Retention`] says.
     #[default]
     Delete,
-    /// The newest record of each key stays, however old it is: retention drops nothing. Records
-    /// without a key stay too; whoever appends for others refuses them.
+    /// The newest record of each key stays, however old it is: retention drops nothing, and
+    /// [`crate::Log::run_compaction`] drops what a later record of its partition has replaced.
+    /// Records without a key stay too; whoever appends for others refuses them.
     Compact,
 }
 
@@ -63,6 +65,38 @@ pub struct TopicConfig {
     pub cleanup: Cleanup,
     /// What may be dropped from the front.
     pub retention: Retention,
+}
+
+impl TopicConfig {
+    /// Entries with such a config are of other kinds: programs from before compaction must stop at
+    /// them.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.cleanup == Cleanup::Compact
+    }
+
+    /// Appends the fields as they stand in an entry whose kind says the cleanup.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.put_u32(self.partitions);
+        out.put_bytes(self.format.as_bytes());
+        out.put_option_u64(self.retention.time_ms);
+        out.put_option_u64(self.retention.bytes);
+    }
+
+    pub(crate) fn take(take: &mut Take, is_compacted: bool) -> Result<Self, DecodeError> {
+        Ok(Self {
+            partitions: take.u32()?,
+            format: take.string()?,
+            cleanup: if is_compacted {
+                Cleanup::Compact
+            } else {
+                Cleanup::Delete
+            },
+            retention: Retention {
+                time_ms: take.option_u64()?,
+                bytes: take.option_u64()?,
+            },
+        })
+    }
 }
 
 /// What a topic is.
@@ -91,6 +125,9 @@ pub struct PartitionInfo {
     pub committed_offset: u64,
     /// Bytes of committed batches.
     pub bytes: u64,
+    /// Committed records: fewer than offsets where compaction, or a stop of the machine in `os`
+    /// mode, has left some out.
+    pub records: u64,
     /// Files that hold them.
     pub segments: usize,
     /// Largest timestamp in the oldest segment, milliseconds since 1970.

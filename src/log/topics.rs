@@ -50,7 +50,7 @@ pub(crate) fn delete(log: &Log, name: &str) -> Result<(), LogError> {
             partition,
         };
         for segment in &topic.partitions[partition as usize].segments {
-            log.shared().handles.remove(key, segment.base);
+            log.shared().handles.remove(key, segment.name());
         }
     }
     let topics = layout.topics();

@@ -6,9 +6,10 @@ use std::path::Path;
 use towpath_record::{BatchHeader, HEADER_BYTES};
 
 use crate::encoding::DecodeError;
+use crate::partition::Segment;
 use crate::replay::{self, Replay};
 use crate::segment::{Layout, SegmentFile, check_header, damage};
-use crate::state::{Segment, State};
+use crate::state::State;
 use crate::storage::Storage;
 use crate::{LogError, audit, sweep, wording};
 
@@ -137,8 +138,8 @@ fn walk(
     };
     for (key, topic, partition) in state.partitions() {
         for segment in &partition.segments {
-            let path = layout.segment(&topic.name, key.partition, segment.base);
-            match sweep::open_for_reading(storage, &path, segment.base) {
+            let path = layout.segment(&topic.name, key.partition, segment.name());
+            match sweep::open_for_reading(storage, &path, segment.name()) {
                 Ok(file) => {
                     check_size(&file, segment, out);
                     batches(&file, segment, out);
@@ -214,7 +215,8 @@ fn batches(file: &SegmentFile, segment: &Segment, out: &mut dyn FnMut(DumpItem))
             }
         }
     }
-    if offset != segment.end {
+    // One from which compaction has taken all records is empty.
+    if offset != segment.end && segment.length > 0 {
         let why = format!(
             "the segment ends at offset {offset} instead of {}",
             segment.end

@@ -38,6 +38,21 @@ pub(crate) fn line(entry: &Entry, state: &State) -> String {
         Entry::TopicDeleted { topic: number } => format!("{} is deleted", topic(number)),
         Entry::SegmentCreated { key, base } => format!("{}: segment {base} is made", at(key)),
         Entry::SegmentSealed { key, base } => format!("{}: segment {base} is full", at(key)),
+        Entry::SegmentReplaced {
+            key,
+            end,
+            name,
+            length,
+            records,
+            ..
+        } => format!(
+            "{}: offsets {} to {end} are compacted: {name} with {records} records, {length} bytes",
+            at(key),
+            name.base
+        ),
+        Entry::Cleaned { key, offset } => {
+            format!("{}: each key stands once before offset {offset}", at(key))
+        }
         Entry::SegmentDeleted { key, base } => format!("{}: segment {base} is deleted", at(key)),
         Entry::StartMoved { key, start } => format!("{} begins at offset {start}", at(key)),
         Entry::End {

@@ -22,7 +22,7 @@ use crate::status::TaskState;
 use crate::supervisor::{STOP_DEADLINE, Signal};
 use crate::{control, prepare};
 
-/// How often counters are sampled, and how often retention looks for what may go.
+/// How often counters are sampled, and how often retention and compaction look for what may go.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -382,8 +382,20 @@ impl Worker {
     }
 }
 
-/// What happens by the clock, as long as the worker is there: samples, retention, and a look
-/// whether the log still works.
+/// Compacts topics on a thread of its own, one at a time; the end of the log ends it.
+fn compact(log: Log) {
+    tokio::task::spawn_blocking(move || {
+        let compacted = log.run_compaction();
+        let done = compacted.done.iter();
+        done.for_each(|what| info!("compaction: {what}"));
+        for error in compacted.failed {
+            warn!("{}", log_error("compact a topic", error));
+        }
+    });
+}
+
+/// What happens by the clock, as long as the worker is there: samples, retention, compaction, and
+/// a look whether the log still works.
 async fn tick(worker: std::sync::Weak<Worker>) {
     let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
     let mut retention_at = Instant::now() + RETENTION_INTERVAL;
@@ -408,6 +420,7 @@ async fn tick(worker: std::sync::Weak<Worker>) {
         {
             retention_at = now + RETENTION_INTERVAL;
             tokio::task::block_in_place(|| worker.release());
+            compact(worker.log.clone());
         }
     }
 }

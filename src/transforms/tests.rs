@@ -2,18 +2,22 @@
 //! the golden cases.
 
 mod golden;
-mod random;
 mod rules;
 mod times;
 
 use std::path::Path;
 
 pub(crate) use crate::testing::table;
-use crate::testing::{examples, readme, record, yaml};
+use crate::testing::{examples, random, readme, record, yaml};
 
 #[test]
 fn every_example_is_true() {
     examples::check_all(&crate::types());
+}
+
+#[test]
+fn odd_records_are_changed_or_refused() {
+    random::check(&crate::types());
 }
 
 #[test]

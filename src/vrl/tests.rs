@@ -2,15 +2,23 @@
 
 use std::path::Path;
 
+use towpath_sdk::TransformContext;
 use towpath_sdk::config::Format;
-use towpath_transforms::testing::table::{check, check_problems, config, outcomes};
-use towpath_transforms::testing::{examples, readme};
+use towpath_transforms::testing::table::{
+    check, check_problems, config, loaded, outcomes, transform,
+};
+use towpath_transforms::testing::{examples, random, readme};
 
 use super::TYPE;
 
 #[test]
 fn the_examples_are_true() {
     examples::check_all(&[TYPE]);
+}
+
+#[test]
+fn odd_records_are_changed_or_refused() {
+    random::check(&[TYPE]);
 }
 
 #[test]
@@ -53,6 +61,60 @@ fn only_what_differs_is_written() {
         JSON,
         &[(r#"{"a":1,"b":[ ]}"#, r#"{"b":[ ]}"#)],
     );
+}
+
+#[test]
+fn headers_of_other_names_stay() {
+    let mut batch = loaded(&[b"{}"], JSON);
+    for (name, value) in [
+        ("a", Some("1")),
+        ("b", None),
+        ("a", Some("2")),
+        ("c", Some("3")),
+    ] {
+        batch.add_header(0, name, value.map(str::as_bytes));
+    }
+    let program = "source: |\n  %headers.b = 7\n  del(%headers.c)\n  %key = {\"id\": 1}\n  %timestamp = t'2026-01-02T03:04:05Z'";
+    let mut program = transform(&TYPE, program);
+    let context = TransformContext { now_ms: 0 };
+    program.apply(&mut batch, &context).expect("records only");
+    let mut left = Vec::new();
+    let emitted = batch.emit(JSON, |row| {
+        for header in row.headers.iter().flatten() {
+            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            left.push((text(header.key), header.value.map(text)));
+        }
+        assert_eq!(row.key, Some(&b"{\"id\":1}"[..]));
+        assert_eq!(row.timestamp_ms, 1_767_323_045_000);
+        Ok(())
+    });
+    emitted.expect("nothing fails");
+    let expected = [("a", "1"), ("a", "2"), ("b", "7")];
+    assert_eq!(
+        left,
+        expected.map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+    );
+    for (program, why) in [
+        (
+            "%topic = 7",
+            "cannot set %topic: the program made it integer, and it must be a string",
+        ),
+        (
+            "%timestamp = 7",
+            "cannot set %timestamp: the program made it integer, and it must be a timestamp",
+        ),
+        (
+            "%headers = []",
+            "cannot set %headers: the program made it array, and it must be an object",
+        ),
+        (
+            "%topic = \"a/b\"",
+            "cannot send a record to topic `a/b`: no topic has `/` in its name",
+        ),
+    ] {
+        let found = outcomes(&TYPE, &format!("source: '{program}'"), JSON, &[b"{}"]);
+        assert_eq!(found, [format!("!{why}")]);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What this machine's disk and this log reach: `cargo run --release -p towpath-log --example
 //! bench [GiB] [partitions] [os]`. Appends 1 MiB batches of 170-byte records with four sets in
-//! flight, then reads them back.
+//! flight, then reads them back. Then the same again with keys, each about ten times, and compacts
+//! that.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -46,22 +47,71 @@ fn run(dir: &std::path::Path, bytes: u64, partitions: u32, os: bool) -> Result<(
     )?;
     println!("open: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
     let retention = Retention::default();
-    log.create_topic(
-        "bench",
-        &TopicConfig {
-            partitions,
-            format: "bytes".into(),
-            cleanup: Cleanup::Delete,
-            retention,
-        },
-    )?;
-    let writer = log.open_writer("bench.source", 0)?;
+    let mut config = TopicConfig {
+        partitions,
+        format: "bytes".into(),
+        cleanup: Cleanup::Delete,
+        retention,
+    };
+    log.create_topic("bench", &config)?;
+    config.cleanup = Cleanup::Compact;
+    log.create_topic("rows", &config)?;
+    drop(log.open_writer("bench.source", 0)?);
     println!(
         "first writer: {:.1} ms",
         started.elapsed().as_secs_f64() * 1e3
     );
-    let batch = sample();
-    let topic: Arc<str> = Arc::from("bench");
+    append(&log, "bench", bytes, partitions, |_| None)?;
+    let begun = Instant::now();
+    let mut records = 0;
+    for partition in 0..partitions {
+        let mut reader = log.reader("bench", partition, 0, ReadTo::Committed)?;
+        while let Some(batches) = reader.next(1 << 20)? {
+            records += batches.iter().map(|batch| batch.len() as u64).sum::<u64>();
+        }
+    }
+    report("read", begun, bytes, records);
+    let keys = bytes / 200 / 10;
+    append(&log, "rows", bytes, partitions, |n| {
+        Some(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys)
+    })?;
+    let held = |log: &Log| {
+        let partitions = log.topic("rows").map(|topic| topic.partitions);
+        let partitions = partitions.unwrap_or_default();
+        (
+            partitions.iter().map(|held| held.bytes).sum::<u64>(),
+            partitions.iter().map(|held| held.records).sum::<u64>(),
+        )
+    };
+    let ((before, records), begun) = (held(&log), Instant::now());
+    reset_peak();
+    let compacted = log.run_compaction();
+    report("compact", begun, before, records);
+    if let Some(error) = compacted.failed.into_iter().next() {
+        return Err(error);
+    }
+    println!(
+        "compacted: {:.0} MB became {:.0} MB, {keys} keys, peak memory {}",
+        before as f64 / 1e6,
+        held(&log).0 as f64 / 1e6,
+        peak()
+    );
+    log.close()
+}
+
+/// Appends `bytes` of records to a topic; `key` says the key of the record with a number.
+fn append(
+    log: &Log,
+    topic: &str,
+    bytes: u64,
+    partitions: u32,
+    key: impl Fn(u64) -> Option<u64>,
+) -> Result<(), LogError> {
+    let writer = log.open_writer("bench.source", 0)?;
+    let mut batch = sample(0, &key);
+    let each = batch.len() as u64;
+    let keyed = key(0).is_some();
+    let topic: Arc<str> = Arc::from(topic);
     let (sent, answered) = sync_channel(IN_FLIGHT);
     let begun = Instant::now();
     let count = bytes / batch.as_bytes().len() as u64;
@@ -73,6 +123,9 @@ fn run(dir: &std::path::Path, bytes: u64, partitions: u32, os: bool) -> Result<(
             let _committed: towpath_log::Committed = answer?;
         }
         if n < count {
+            if keyed {
+                batch = sample(n * each, &key);
+            }
             let partition = (n % u64::from(partitions)) as u32;
             let batch = TopicBatch {
                 topic: Arc::clone(&topic),
@@ -87,17 +140,21 @@ fn run(dir: &std::path::Path, bytes: u64, partitions: u32, os: bool) -> Result<(
             writer.submit(set, Box::new(move |result| drop(sent.send(result))));
         }
     }
-    report("append", begun, bytes, count * batch.len() as u64);
-    let begun = Instant::now();
-    let mut records = 0;
-    for partition in 0..partitions {
-        let mut reader = log.reader("bench", partition, 0, ReadTo::Committed)?;
-        while let Some(batches) = reader.next(1 << 20)? {
-            records += batches.iter().map(|batch| batch.len() as u64).sum::<u64>();
-        }
-    }
-    report("read", begun, bytes, records);
-    log.close()
+    report("append", begun, bytes, count * each);
+    Ok(())
+}
+
+/// The most memory that the process has held since [`reset_peak`], as the system says it.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let peak = lines.find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.unwrap_or("unknown").trim().to_owned()
+}
+
+fn reset_peak() {
+    // Without it the peak is that of the whole run.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 fn report(what: &str, begun: Instant, bytes: u64, records: u64) {
@@ -110,11 +167,14 @@ fn report(what: &str, begun: Instant, bytes: u64, records: u64) {
     );
 }
 
-fn sample() -> Batch {
+/// A batch of records from number `first` on.
+fn sample(first: u64, key: impl Fn(u64) -> Option<u64>) -> Batch {
     let mut builder = BatchBuilder::with_capacity(1 << 20);
     let line = [b'x'; 170];
     while builder.size_bytes() < (1 << 20) - 256 {
-        let pushed = builder.push(1_700_000_000_000, None, Some(&line), &[]);
+        let key = key(first + builder.len() as u64).map(u64::to_le_bytes);
+        let key = key.as_ref().map(<[u8; 8]>::as_slice);
+        let pushed = builder.push(1_700_000_000_000, key, Some(&line), &[]);
         assert!(pushed.is_ok(), "a record of 170 bytes fits");
     }
     builder

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::oracle::{OWNER, Oracle, PARTITIONS, Said, TOPIC, read_all};
+use super::oracle::{OWNER, Oracle, PARTITIONS, ROWS, ROWS_PARTITION, Said, TOPIC, read_all, rows};
 use super::{batch, config, put};
 use crate::testing::{Fault, ManualClock, Random, SimDisk, Step, Steps, checkpoint, open_stepped};
 use crate::{
-    AppendSet, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogErrorKind, ReadTo,
-    Registration, Retention, TopicBatch, TopicConfig, Writer, audit,
+    AppendSet, Cleanup, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogErrorKind,
+    ReadTo, Registration, Retention, TopicBatch, TopicConfig, Writer, audit, compaction,
 };
 
 const DIR: &str = "/data";
@@ -151,7 +151,12 @@ impl History {
             retention,
             ..config(PARTITIONS)
         };
-        if log.create_topic(TOPIC, &topic).is_err() {
+        let compacted = TopicConfig {
+            cleanup: Cleanup::Compact,
+            ..config(1)
+        };
+        let made = log.create_topic(TOPIC, &topic).is_ok();
+        if !made || log.create_topic(ROWS, &compacted).is_err() {
             return;
         }
         let mut writer = None;
@@ -203,10 +208,17 @@ impl History {
         let number = self.oracle.said.len() as u64;
         let before = (number > 1).then(|| number - 1);
         let durable = self.random.one_in(3) || !self.is_os();
-        let batches = said.batches.iter().map(|(partition, values)| TopicBatch {
-            topic: TOPIC.into(),
-            partition: *partition,
-            batch: batch(values, 20 + (number as usize * 7) % 300),
+        let padding = 20 + (number as usize * 7) % 300;
+        let batches = said.batches.iter().map(|(partition, values)| {
+            let (topic, partition, batch) = match *partition {
+                ROWS_PARTITION => (ROWS, 0, rows(values, padding)),
+                partition => (TOPIC, partition, batch(values, padding)),
+            };
+            TopicBatch {
+                topic: topic.into(),
+                partition,
+                batch,
+            }
         });
         let set = AppendSet {
             batches: batches.collect(),
@@ -229,7 +241,7 @@ impl History {
 
     fn invent(&mut self) -> Said {
         let batches = (0..self.random.below(4)).map(|_| {
-            let partition = self.random.below(u64::from(PARTITIONS)) as u32;
+            let partition = self.partition();
             let count = 1 + self.random.below(5);
             self.next_value += count;
             (
@@ -242,14 +254,28 @@ impl History {
         }
     }
 
+    /// One of the partitions, or that of the compacted topic.
+    fn partition(&mut self) -> u32 {
+        let partition = self.random.below(u64::from(PARTITIONS) + 1) as u32;
+        if partition == PARTITIONS {
+            ROWS_PARTITION
+        } else {
+            partition
+        }
+    }
+
     fn read(&mut self, log: &Log) {
-        let partition = self.random.below(u64::from(PARTITIONS)) as u32;
+        let partition = self.partition();
         let to = if self.random.one_in(2) {
             ReadTo::Durable
         } else {
             ReadTo::Committed
         };
-        let Ok(start) = log.start_offset(TOPIC, partition) else {
+        let topic = match partition {
+            ROWS_PARTITION => log.start_offset(ROWS, 0),
+            partition => log.start_offset(TOPIC, partition),
+        };
+        let Ok(start) = topic else {
             return;
         };
         let read = read_all(log, partition, start, to);
@@ -260,9 +286,9 @@ impl History {
         assert_eq!(heard.problems, Vec::<String>::new());
     }
 
-    /// Topics that come and go, sinks that pin and move on, and retention.
+    /// Topics that come and go, sinks that pin and move on, retention and compaction.
     fn housekeep(&mut self, log: &Log) {
-        match self.random.below(4) {
+        match self.random.below(7) {
             0 => {
                 let _ = log.create_topic("other", &config(1));
             }
@@ -276,19 +302,22 @@ impl History {
                     connector_type: "file".into(),
                     far_side: "out".into(),
                     group: None,
-                    topics: vec![TOPIC.into()],
+                    topics: vec![TOPIC.into(), ROWS.into()],
                 };
                 let _ = log.register(&sink);
                 let Ok(writer) = log.open_writer("pipeline.sink", 0) else {
                     return;
                 };
-                let partition = self.random.below(u64::from(PARTITIONS)) as u32;
-                let Ok(offset) = log.end_offset(TOPIC, partition, ReadTo::Durable) else {
+                let (topic, partition) = match self.partition() {
+                    ROWS_PARTITION => (ROWS, 0),
+                    partition => (TOPIC, partition),
+                };
+                let Ok(offset) = log.end_offset(topic, partition, ReadTo::Durable) else {
                     return;
                 };
                 let offset = GroupOffset {
                     group: "pipeline.sink".into(),
-                    topic: TOPIC.into(),
+                    topic: topic.into(),
                     partition,
                     offset,
                 };
@@ -297,6 +326,10 @@ impl History {
                     ..AppendSet::default()
                 };
                 writer.submit(set, Box::new(|_| {}));
+            }
+            3..=5 => {
+                let bytes = self.random.one_in(2).then_some(1);
+                compaction::run(log, bytes);
             }
             _ => {
                 let pinned = log.group("pipeline.sink").map(|group| group.offsets);

@@ -1,5 +1,6 @@
 //! The tests of this crate; `README.md` says what each suite shows and how to run it longer.
 
+mod compaction;
 mod crash;
 mod damage;
 mod disk;
@@ -10,6 +11,7 @@ mod owners;
 mod process;
 mod retention;
 mod space;
+mod swap;
 mod table;
 
 use bytes::Bytes;

@@ -7,17 +7,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use towpath_record::{Batch, BatchBuilder};
+
 use super::values;
 use crate::{Committed, Log, LogError, LogErrorKind, ReadTo};
 
 pub(crate) const OWNER: &str = "pipeline.source";
 pub(crate) const TOPIC: &str = "events";
 pub(crate) const PARTITIONS: u32 = 3;
+/// A topic that is compacted, and the number that stands for its one partition.
+pub(crate) const ROWS: &str = "rows";
+pub(crate) const ROWS_PARTITION: u32 = 100;
+const KEYS: u64 = 9;
 
 /// What one set said.
 #[derive(Debug, Clone)]
 pub(crate) struct Said {
-    /// (partition, values) of each batch.
+    /// (partition, values) of each batch; [`ROWS_PARTITION`] is that of [`ROWS`].
     pub batches: Vec<(u32, Vec<u64>)>,
 }
 
@@ -90,6 +96,44 @@ impl Oracle {
         for partition in 0..PARTITIONS {
             self.check_partition(log, partition, &mut heard, os);
         }
+        self.check_rows(log, &mut heard);
+    }
+
+    /// Values of all sets for a partition, which rise.
+    fn expected(&self, partition: u32) -> Vec<u64> {
+        let batches = self.said.iter().flat_map(|said| &said.batches);
+        let here = batches.filter(|(p, _)| *p == partition);
+        here.flat_map(|(_, values)| values.iter().copied())
+            .collect()
+    }
+
+    /// Of a row only what a later one has replaced may be gone, and a tombstone only with all it
+    /// deletes.
+    fn check_rows(&self, log: &Log, heard: &mut Heard) {
+        let expected = self.expected(ROWS_PARTITION);
+        if log.topic(ROWS).is_none() {
+            assert!(expected.is_empty(), "the compacted topic is lost");
+            return;
+        }
+        let read = read_all(log, ROWS_PARTITION, 0, ReadTo::Committed);
+        let held: Vec<u64> = read.iter().map(|(_, value)| *value).collect();
+        assert!(held.is_sorted() && held.iter().all(|value| expected.contains(value)));
+        assert_eq!(newest(&held), newest(&expected), "{held:?} of {expected:?}");
+        for (offset, value) in read {
+            heard.name(ROWS_PARTITION, offset, value);
+        }
+        // What a sink has not passed is whole.
+        let group = log.group("pipeline.sink");
+        let pin = group.and_then(|group| group.offsets.get(&(ROWS.into(), 0)).copied());
+        for (&(partition, offset), value) in &heard.named {
+            if partition == ROWS_PARTITION && pin.is_some_and(|pin| offset >= pin) {
+                assert!(
+                    !expected.contains(value) || held.contains(value),
+                    "{offset}"
+                );
+            }
+        }
+        assert_eq!(heard.problems, Vec::<String>::new());
     }
 
     fn check_partition(&self, log: &Log, partition: u32, heard: &mut Heard, os: bool) {
@@ -99,12 +143,7 @@ impl Oracle {
         }
         let start = log.start_offset(TOPIC, partition).unwrap();
         let read = read_all(log, partition, start, ReadTo::Committed);
-        let expected: Vec<u64> = self
-            .said
-            .iter()
-            .flat_map(|said| said.batches.iter().filter(|(p, _)| *p == partition))
-            .flat_map(|(_, values)| values.iter().copied())
-            .collect();
+        let expected = self.expected(partition);
         let held: Vec<u64> = read.iter().map(|(_, value)| *value).collect();
         assert!(
             expected.ends_with(&held),
@@ -143,9 +182,43 @@ impl Heard {
     }
 }
 
+/// The newest value of each key that is not deleted.
+fn newest(values: &[u64]) -> BTreeMap<u64, u64> {
+    let mut rows = BTreeMap::new();
+    for &value in values {
+        match is_tombstone(value) {
+            true => rows.remove(&(value % KEYS)),
+            false => rows.insert(value % KEYS, value),
+        };
+    }
+    rows
+}
+
+fn is_tombstone(value: u64) -> bool {
+    value.is_multiple_of(5)
+}
+
+/// A batch for [`ROWS`]: a value says its key, and whether it deletes; it is the timestamp too.
+pub(crate) fn rows(values: &[u64], padding: usize) -> Batch {
+    let mut builder = BatchBuilder::default();
+    for &value in values {
+        let key = (value % KEYS).to_le_bytes();
+        let row = vec![value as u8; padding];
+        let row = (!is_tombstone(value)).then_some(&*row);
+        builder.push(value as i64, Some(&key), row, &[]).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
 /// Everything a reader sees: offsets and values, which must rise.
 pub(crate) fn read_all(log: &Log, partition: u32, from: u64, to: ReadTo) -> Vec<(u64, u64)> {
-    let mut reader = log.reader(TOPIC, partition, from, to).unwrap();
+    let rows = partition == ROWS_PARTITION;
+    let (topic, partition) = if rows { (ROWS, 0) } else { (TOPIC, partition) };
+    let values = |batch: &Batch| match rows {
+        true => timestamps(batch),
+        false => values(batch),
+    };
+    let mut reader = log.reader(topic, partition, from, to).unwrap();
     let mut all: Vec<(u64, u64)> = Vec::new();
     loop {
         match reader.next(700) {
@@ -160,4 +233,10 @@ pub(crate) fn read_all(log: &Log, partition: u32, from: u64, to: ReadTo) -> Vec<
         "offsets do not rise: {all:?}"
     );
     all
+}
+
+fn timestamps(batch: &Batch) -> Vec<(u64, u64)> {
+    let records = batch.records().map(|record| record.unwrap());
+    let stamped = records.map(|record| (record.offset as u64, record.timestamp_ms as u64));
+    stamped.collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use towpath_record::{BatchBuilder, Record};
 
+use super::compaction::number;
 use super::{commit, config, seed};
 use crate::testing::Random;
 use crate::{
@@ -107,4 +108,84 @@ fn a_table_takes_in_new_partitions_and_tells_that_its_topic_is_gone() {
     log.delete_topic("t").unwrap();
     let gone = table.catch_up(|_| Ok::<_, LogError>(())).unwrap_err();
     assert_eq!(gone.kind(), LogErrorKind::Invalid, "{gone}");
+}
+
+fn follow(table: &mut TableReader, rows: &mut BTreeMap<u64, u64>) {
+    let apply = |record: &Record<'_>| {
+        let (key, value) = (number(record.key.unwrap()), number(record.value.unwrap()));
+        let before = rows.insert(key, value);
+        assert!(before.is_none_or(|before| before <= value), "an older one");
+        Ok::<_, LogError>(())
+    };
+    table.catch_up(apply).unwrap();
+}
+
+/// Threads on a real disk: one appends, one compacts, one reads on and one begins again and again.
+#[test]
+fn readers_are_right_while_files_are_swapped() {
+    let dir = tempfile::tempdir().unwrap();
+    let config_small = LogConfig {
+        segment_bytes: 16 << 10,
+        ..LogConfig::default()
+    };
+    let (log, _) = Log::open_disk(dir.path(), config_small).unwrap();
+    let topic = TopicConfig {
+        cleanup: Cleanup::Compact,
+        ..config(1)
+    };
+    log.create_topic("t", &topic).unwrap();
+    const KEYS: u64 = 50;
+    const BATCHES: u64 = 1500;
+    let last: BTreeMap<_, _> = (0..BATCHES)
+        .flat_map(|n| (0..10).map(move |key| ((n + key) % KEYS, n)))
+        .collect();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let is_done = || done.load(std::sync::atomic::Ordering::Acquire);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let writer = log.open_writer("p.s", 0).unwrap();
+            for n in 0..BATCHES {
+                let mut builder = BatchBuilder::default();
+                for key in 0..10 {
+                    let (key, value) = (((n + key) % KEYS).to_le_bytes(), n.to_le_bytes());
+                    builder.push(0, Some(&key), Some(&value), &[]).unwrap();
+                }
+                let batch = TopicBatch {
+                    topic: "t".into(),
+                    partition: 0,
+                    batch: builder.finish().unwrap(),
+                };
+                let set = AppendSet {
+                    batches: vec![batch],
+                    ..AppendSet::default()
+                };
+                commit(&writer, set).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Release);
+        });
+        let compactor = scope.spawn(|| {
+            let mut passes = 0;
+            while !is_done() {
+                let compacted = log.run_compaction();
+                assert!(compacted.failed.is_empty(), "{:?}", compacted.failed);
+                passes += compacted.done.len();
+            }
+            passes
+        });
+        scope.spawn(|| {
+            let (mut table, mut rows) = (log.table("t").unwrap(), BTreeMap::new());
+            while !is_done() {
+                follow(&mut table, &mut rows);
+            }
+            follow(&mut table, &mut rows);
+            assert_eq!(rows, last);
+        });
+        while !is_done() {
+            follow(&mut log.table("t").unwrap(), &mut BTreeMap::new());
+        }
+        let mut rows = BTreeMap::new();
+        follow(&mut log.table("t").unwrap(), &mut rows);
+        assert_eq!(rows, last);
+        assert!(compactor.join().unwrap() > 3);
+    });
 }

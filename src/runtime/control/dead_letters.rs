@@ -304,7 +304,9 @@ impl Control {
             .log
             .reader(&info.name, partition, from, ReadTo::Committed)
             .map_err(failed)?;
-        while let Some(batches) = reader.next(READ_BYTES).map_err(failed)? {
+        while let (from, Some(batches)) =
+            (reader.offset(), reader.next(READ_BYTES).map_err(failed)?)
+        {
             for record in batches.iter().flat_map(Batch::records) {
                 let record = record.map_err(|error| {
                     Error::fatal("read", format!("topic {}", info.name)).because(error)

@@ -169,6 +169,8 @@ impl Control {
         };
         let mut bytes = 0;
         while taken.records.len() < limit && bytes < bytes_max {
+            // A batch that is read may begin before.
+            let from = reader.offset();
             let batches = match reader.next(bytes_max) {
                 Ok(Some(batches)) => batches,
                 Ok(None) => {
@@ -184,7 +186,7 @@ impl Control {
                 add_records(
                     &info.name,
                     partition,
-                    offset,
+                    from,
                     limit,
                     &batch,
                     &mut taken.records,

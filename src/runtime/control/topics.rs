@@ -41,6 +41,8 @@ pub struct Partition {
     pub start_offset: u64,
     /// Behind the last record.
     pub end_offset: u64,
+    /// Fewer than offsets where compaction has dropped some.
+    pub records: u64,
     /// Of all its segments.
     pub bytes: u64,
     /// How many files hold it.
@@ -101,6 +103,7 @@ impl Control {
                 partition: held.partition,
                 start_offset: held.start_offset,
                 end_offset: held.end_offset,
+                records: held.records,
                 bytes: held.bytes,
                 segments: held.segments as u64,
                 first_timestamp_ms: held.first_timestamp_ms,
@@ -119,10 +122,7 @@ impl Control {
             .to_owned(),
             retention_time_ms: info.config.retention.time_ms,
             retention_bytes: info.config.retention.bytes,
-            records: partitions
-                .iter()
-                .map(|held| held.end_offset - held.start_offset)
-                .sum(),
+            records: partitions.iter().map(|held| held.records).sum(),
             bytes: partitions.iter().map(|held| held.bytes).sum(),
             partitions,
             readers: self.readers(&info.name),
