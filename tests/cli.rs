@@ -5,6 +5,7 @@ mod cases;
 mod data;
 mod dlq;
 mod http;
+mod lookup;
 mod wrong;
 
 use std::fs;

@@ -61,11 +61,12 @@ options! {
         pub expect: Expected,
     }
 
-    /// What comes in: first all from sources, in the order written, then what is put into topics.
+    /// What comes in: first all from sources, in the order written, then what is put into topics. What
+    /// a `lookup` reads is there before.
     struct InputOptions {
         /// Records by source. Values are what the source finds; its `format` decodes them.
         pub sources: Named<OneOrMany<Brief<InputRecordOptions>>> = {},
-        /// Records by topic, for the streams and sinks that read it.
+        /// Records by topic, for the streams, sinks and lookups that read it.
         pub topics: Named<OneOrMany<Brief<InputRecordOptions>>> = {},
     }
 

@@ -3,6 +3,7 @@
 
 mod dead_letters;
 mod streams;
+mod tables;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -45,6 +46,7 @@ impl Together<'_> {
         self.check_reads(&topics, problems, warnings);
         self.check_sinks(&topics, problems);
         self.check_dead_letters(&topics, problems);
+        self.check_tables(&topics, problems);
         self.check_tasks(warnings);
         topics
     }

@@ -55,7 +55,7 @@ pub(crate) struct Reader<'a> {
     pub sources: &'a Sources,
     /// Where every source and stream writes, also one that is wrong elsewhere; `None`: not known.
     pub writes: Vec<Option<Template>>,
-    /// What every stream and sink reads, also one that is wrong elsewhere.
+    /// What every stream, sink and transform reads, also one that is wrong elsewhere.
     pub reads: Vec<(TopicSelector, Span)>,
     /// The topic of dead letters of every connector that has one, also one that is wrong elsewhere.
     pub dead_letters: Vec<String>,
@@ -332,6 +332,11 @@ impl Reader<'_> {
             role,
         };
         let transforms = transforms.read(common.get("transforms"), problems);
+        let tables = transforms.iter().flatten().filter_map(|transform| {
+            let topic = TopicSelector::Name(transform.config.table_topic()?.to_owned());
+            Some((topic, transform.span))
+        });
+        self.reads.extend(tables);
         let options = CommonOptions::parse(common, problems)?;
         if options.tasks.get() > TASKS_MAX {
             let message = format!("a connector has at most {TASKS_MAX} tasks");

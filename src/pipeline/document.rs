@@ -24,7 +24,7 @@ pub(crate) struct Draft {
     pub declares: Vec<String>,
     /// Where every source and stream writes, also one that is wrong elsewhere; `None`: not known.
     pub writes: Vec<Option<Template>>,
-    /// What every stream and sink reads, also one that is wrong elsewhere.
+    /// What every stream, sink and transform reads, also one that is wrong elsewhere.
     pub reads: Vec<(TopicSelector, Span)>,
     /// The topic of dead letters of every connector that has one, also one that is wrong elsewhere.
     pub dead_letters: Vec<String>,

@@ -8,8 +8,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use towpath_log::Log;
 use towpath_pipeline::ConfiguredTransform;
-use towpath_record::{Batch, BatchBuilder, BatchError};
+use towpath_record::{Batch, BatchBuilder, BatchError, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
     Error, Original, Outgoing, Place, Refused, RefusedRow, Result, SinkBatch, Stage, Tolerance,
@@ -57,6 +58,24 @@ impl Chain {
             .try_for_each(|step| step.open(sequence, scan))
     }
 
+    /// Reads the tables that transforms look records up in, to their ends. To be called when all
+    /// sequences are open. Waits for the disk.
+    ///
+    /// # Errors
+    /// Of the log; and when a table is too large.
+    pub fn open_tables(&mut self, log: &Log) -> Result<()> {
+        self.steps
+            .iter_mut()
+            .try_for_each(|step| step.open_table(log))
+    }
+
+    /// Makes a record of `topic` a row of the tables that are made of it, without a log.
+    pub fn add_row(&mut self, topic: &str, row: &Record<'_>, format: Format) -> Result<()> {
+        self.steps
+            .iter_mut()
+            .try_for_each(|step| step.add_row(topic, row, format))
+    }
+
     /// Adds what the records of `sequence` below offset `below` have changed in what is remembered,
     /// since the last call.
     pub fn take_changes(&mut self, sequence: &Sequence, below: i64, changes: &mut Changes) {
@@ -83,6 +102,7 @@ impl Chain {
         let topic: Arc<str> = read.topic.name.as_str().into();
         let place = |offset| place(&read, offset);
         let sequence = Sequence::of(&read.topic, read.partition);
+        self.steps.iter_mut().try_for_each(Step::catch_up)?;
         let from_offset = i64::try_from(read.from_offset).unwrap_or(i64::MAX);
         let mut batches = Vec::with_capacity(read.batches.len());
         for batch in &read.batches {
@@ -139,6 +159,7 @@ impl Chain {
         if self.steps.is_empty() && whole {
             return Ok(vec![part]);
         }
+        self.steps.iter_mut().try_for_each(Step::catch_up)?;
         let (topic, partition) = from.place();
         self.working.set_place(topic, partition);
         self.working.load(&part.batch, from.input(), from_offset)?;

@@ -60,6 +60,11 @@ impl Intake {
         Ok(())
     }
 
+    /// The transforms: tables of theirs are for the caller to fill.
+    pub fn chain(&mut self) -> &mut Chain {
+        &mut self.chain
+    }
+
     /// What the records taken so far have changed in what the transforms remember, since the last
     /// call.
     pub fn take_changes(&mut self) -> Changes {

@@ -6,11 +6,11 @@
 
 mod play;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use towpath_log::Log;
-use towpath_pipeline::{Case, Loaded, Pipeline, Source, WorkerConfig};
+use towpath_pipeline::{Case, InputRecord, Loaded, Pipeline, Source, WorkerConfig};
 use towpath_record::{BatchError, Header, Record};
 use towpath_sdk::{Error, Result};
 
@@ -84,9 +84,10 @@ impl<'a> Rehearsal<'a> {
         Ok(Self { log, config })
     }
 
-    /// Plays `case` of `pipeline`: first all that comes from sources, in the order written, then
-    /// what is put into topics, then the streams, until none has anything to read any more, then the
-    /// sinks. A sink is given the dead letters of those before it, if it reads them.
+    /// Plays `case` of `pipeline`: first what is put into topics that transforms look records up in,
+    /// then all that comes from sources, in the order written, then what is put into other topics,
+    /// then the streams, until none has anything to read any more, then the sinks. A sink is given
+    /// the dead letters of those before it, if it reads them.
     ///
     /// # Errors
     /// Whatever would end a task and is not about one record.
@@ -94,6 +95,17 @@ impl<'a> Rehearsal<'a> {
         let mut play = Play::new(&self.log, case.now_ms);
         let specs = ConnectorSpec::of_pipeline(pipeline, self.config);
         let specs: Vec<_> = specs.into_iter().map(Arc::new).collect();
+        let transforms = specs.iter().flat_map(|spec| &spec.configured.transforms);
+        let tables: HashSet<_> = transforms
+            .filter_map(|transform| transform.config.table_topic())
+            .collect();
+        let (tables, topics): (Vec<_>, Vec<_>) = case
+            .topics
+            .iter()
+            .partition(|(topic, _)| tables.contains(&**topic));
+        for (topic, records) in tables {
+            self.fill(&mut play, pipeline, topic, records)?;
+        }
         for (name, records) in &case.sources {
             for spec in specs.iter().filter(|spec| spec.configured.name == *name) {
                 if let Side::Source(source) = &spec.side {
@@ -101,17 +113,8 @@ impl<'a> Rehearsal<'a> {
                 }
             }
         }
-        for (topic, records) in &case.topics {
-            if self.log.topic(topic).is_none() {
-                // What writes it names it by a template.
-                let mut sources = pipeline.sources.iter();
-                let writer = sources.find(|source| source.output.constant_topic().is_none());
-                let format = writer.map(Source::format);
-                self.log
-                    .create_topic(topic, &topic_config(None, format, self.config))
-                    .map_err(|error| log_error(&format!("create topic {topic}"), error))?;
-            }
-            play.topic(topic, records)?;
+        for (topic, records) in topics {
+            self.fill(&mut play, pipeline, topic, records)?;
         }
         play.streams(&specs)?;
         for spec in &specs {
@@ -120,6 +123,25 @@ impl<'a> Rehearsal<'a> {
             }
         }
         Ok(play.outcome)
+    }
+
+    /// Puts `records` into a topic, which is created if only a template names it.
+    fn fill(
+        &self,
+        play: &mut Play<'_>,
+        pipeline: &Pipeline,
+        topic: &str,
+        records: &[InputRecord],
+    ) -> Result<()> {
+        if self.log.topic(topic).is_none() {
+            let mut sources = pipeline.sources.iter();
+            let writer = sources.find(|source| source.output.constant_topic().is_none());
+            let format = writer.map(Source::format);
+            self.log
+                .create_topic(topic, &topic_config(None, format, self.config))
+                .map_err(|error| log_error(&format!("create topic {topic}"), error))?;
+        }
+        play.topic(topic, records)
     }
 }
 

@@ -113,6 +113,7 @@ impl<'a> SinkTask<'a> {
         for (topic, partition) in assigned {
             chain.open(&Sequence::of(topic, *partition), Some(&state))?;
         }
+        tokio::task::block_in_place(|| chain.open_tables(log))?;
         Ok(Self {
             context,
             spec,

@@ -71,6 +71,7 @@ pub(crate) async fn run_source(
     let feed = Feed::of_source(source)?;
     let mut task = SourceTask::new((context, spec), &source.output, feed, state, log)?;
     task.remember(Sequence::Task(context.task))?;
+    task.open_tables(log)?;
     task.run(budget, stop).await
 }
 
@@ -91,6 +92,7 @@ pub(crate) async fn run_stream(
     for (topic, partition) in assigned {
         task.remember(Sequence::of(topic, *partition))?;
     }
+    task.open_tables(log)?;
     task.run(budget, stop).await
 }
 
@@ -122,6 +124,11 @@ impl<'a> SourceTask<'a> {
     /// Gets ready for the records of `sequence`, with what the transforms remember of them.
     fn remember(&mut self, sequence: Sequence) -> Result<()> {
         self.intake.open(sequence, Some(&self.state))
+    }
+
+    /// Reads the tables that the transforms look records up in; when all that they remember is there.
+    fn open_tables(&mut self, log: &Log) -> Result<()> {
+        tokio::task::block_in_place(|| self.intake.chain().open_tables(log))
     }
 
     async fn run(mut self, budget: &Budget, mut stop: Stop) -> Result<Ended> {

@@ -4,6 +4,9 @@
 //! each *sequence* of records: for each partition the task reads, as partitions move between tasks
 //! and records have an order only within one; at a source, for each task.
 //!
+//! A transform may look records up in a topic. Its rows are read here and handed to every instance: to
+//! the topic's end before the first batch, and what has come since before each further one.
+//!
 //! What an instance remembers is state of the connector, under keys that begin with [`MARK`], the
 //! transform (its name, and how many of that name stand before it: others may come and go) and the
 //! sequence: `dedupe-9f86d081884c7d65.0/task.1/...`, `.../<id of the topic>.7/...`.
@@ -18,8 +21,13 @@
 //! the state of the partitions it moves; a topic that is made again has another id.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use towpath_log::{Log, LogError, TableReader};
 use towpath_pipeline::ConfiguredTransform;
-use towpath_sdk::{Result, SinkTopic, StateChange, Transform};
+use towpath_record::Record;
+use towpath_sdk::config::Format;
+use towpath_sdk::{Error, Result, SinkTopic, StateChange, Transform};
+
+use crate::commit::log_error;
 
 /// What all keys of transforms begin with, and none of a connector.
 const MARK: u8 = 1;
@@ -78,6 +86,8 @@ pub(crate) struct Step {
     pub configured: ConfiguredTransform,
     /// Under which it keeps state, if it does.
     label: Option<String>,
+    /// The topic that it looks records up in, once it is opened, and what its values are.
+    table: Option<(TableReader, Format)>,
     /// Without state, the only one.
     instances: Vec<(Option<Sequence>, Box<dyn Transform>)>,
 }
@@ -93,6 +103,7 @@ impl Step {
             Self {
                 configured: configured.clone(),
                 label,
+                table: None,
                 instances: only.into_iter().collect(),
             }
         };
@@ -123,6 +134,51 @@ impl Step {
         Ok(())
     }
 
+    /// Opens the table that it looks records up in, if it does, and reads it to its end. To be called
+    /// when all sequences are open. Waits for the disk.
+    ///
+    /// # Errors
+    /// Of the log; and when the table is too large.
+    pub fn open_table(&mut self, log: &Log) -> Result<()> {
+        let Some(name) = self.configured.config.table_topic() else {
+            return Ok(());
+        };
+        let reader = log
+            .table(name)
+            .map_err(|error| log_error(&format!("read the table {name}"), error))?;
+        self.table = Some((reader, format_of(log, name)));
+        self.catch_up()
+    }
+
+    /// Hands over the rows that have come since the last time.
+    ///
+    /// # Errors
+    /// As [`Step::open_table`].
+    pub fn catch_up(&mut self) -> Result<()> {
+        let Some((reader, format)) = &mut self.table else {
+            return Ok(());
+        };
+        let instances = &mut self.instances;
+        let caught_up = reader.catch_up(|row| add_row(instances, row, *format).map_err(Fault::Row));
+        caught_up.map_err(|fault| match fault {
+            Fault::Log(error) => log_error("read a table", error),
+            Fault::Row(error) => {
+                Error::new(error.kind(), "run", &self.configured.place).because(error)
+            }
+        })
+    }
+
+    /// Hands over a row of a table that nobody reads: where there are no topics, only cases.
+    ///
+    /// # Errors
+    /// When the table is too large.
+    pub fn add_row(&mut self, topic: &str, row: &Record<'_>, format: Format) -> Result<()> {
+        if self.configured.config.table_topic() != Some(topic) {
+            return Ok(());
+        }
+        add_row(&mut self.instances, row, format)
+    }
+
     /// The instance for the records of `sequence`; `None` unless it was opened.
     pub fn instance(&mut self, sequence: &Sequence) -> Option<&mut dyn Transform> {
         let mut all = self.instances.iter_mut();
@@ -147,6 +203,36 @@ impl Step {
         changes.ahead.extend(taken.ahead.into_iter().map(full));
         changes.last.extend(taken.last.map(full));
     }
+}
+
+/// Why a table cannot be gone on with.
+enum Fault {
+    Log(LogError),
+    Row(Error),
+}
+
+impl From<LogError> for Fault {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+fn add_row(
+    instances: &mut [(Option<Sequence>, Box<dyn Transform>)],
+    row: &Record<'_>,
+    format: Format,
+) -> Result<()> {
+    let Some(key) = row.key else { return Ok(()) };
+    instances
+        .iter_mut()
+        .try_for_each(|(_, instance)| instance.table_row(key, row.value, format))
+}
+
+/// What the values of a topic are.
+pub(crate) fn format_of(log: &Log, topic: &str) -> Format {
+    let held = log.topic(topic);
+    held.and_then(|topic| Format::from_word(&topic.config.format))
+        .unwrap_or(Format::Bytes)
 }
 
 /// What tells those of a chain that keep state from each other.

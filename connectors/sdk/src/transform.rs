@@ -17,6 +17,18 @@ pub trait Transform: Send {
     /// Bad records are refused one by one ([`WorkingBatch::each`]); an error fails the task.
     fn apply(&mut self, batch: &mut WorkingBatch, context: &TransformContext) -> Result<()>;
 
+    /// A record of the topic in [`TransformConfig::table_topic`], whose values are `format`: from now
+    /// on `value` is the row of `key`; without a value there is none. Called for all records of the
+    /// topic that are durable when the task starts, before the first batch, and for those that
+    /// come later, between batches.
+    ///
+    /// # Errors
+    /// End the task, such as a table that has become too large.
+    fn table_row(&mut self, key: &[u8], value: Option<&[u8]>, format: Format) -> Result<()> {
+        let _ = (key, value, format);
+        Ok(())
+    }
+
     /// Takes up the state of an earlier life: what [`Transform::changes`] has put and not deleted,
     /// in the order of the keys. Called once, before the first batch, if
     /// there is a [`TransformConfig::state_name`].
@@ -77,6 +89,11 @@ pub trait TransformConfig: Debug + Send + Sync {
     /// Whether it asks for fields of the value, which only JSON has.
     fn needs_fields(&self) -> bool {
         false
+    }
+
+    /// The topic that it looks records up in: the newest record of each key is a row.
+    fn table_topic(&self) -> Option<&str> {
+        None
     }
 
     /// Under which name it keeps state, if what it does with a record depends on those before it,

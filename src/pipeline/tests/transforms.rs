@@ -15,6 +15,8 @@ options! {
         moves: bool = false,
         /// Whether it needs the offset.
         offset: bool = false,
+        /// Where it looks records up.
+        table: Option<String>,
     }
 }
 
@@ -32,6 +34,10 @@ impl TransformConfig for Fake {
 
     fn needs_offset(&self) -> bool {
         self.0.offset
+    }
+
+    fn table_topic(&self) -> Option<&str> {
+        self.0.table.as_deref()
     }
 
     fn transform(&self) -> Box<dyn Transform> {
@@ -161,5 +167,20 @@ fn several_fields_need_json() {
     check(
         &[&text],
         &["a.yaml:10:13: only JSON has names for several fields"],
+    );
+}
+
+#[test]
+fn a_table_is_a_topic_that_keeps_its_rows() {
+    let in_source = in_source("{ type: fake, field: a, table: users }");
+    check(
+        &[&in_source],
+        &["a.yaml:6:25: nothing writes the topic `users`, and it is not declared"],
+    );
+    let declared = |options: &str| format!("{in_source}topics: {{ users: {{ {options} }} }}\n");
+    check(&[&declared("cleanup: compact")], &[]);
+    check(
+        &[&declared("")],
+        &["a.yaml:6:25: retention would drop rows of the table `users`"],
     );
 }

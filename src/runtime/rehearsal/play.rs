@@ -25,7 +25,7 @@ use crate::partition;
 use crate::reading::Read;
 use crate::spec::{ConnectorSpec, OutputSpec, Side, SinkSpec, SourceSpec};
 use crate::status::TaskState;
-use crate::step::Sequence;
+use crate::step::{Sequence, format_of};
 use crate::supervisor::TaskContext;
 
 /// Batches written in one case at most, each a record as a rule.
@@ -63,6 +63,7 @@ impl<'a> Play<'a> {
         let on_error = spec.tolerance();
         let mut intake = Intake::new(spec, &source.output, &on_error, self.log)?;
         intake.open(Sequence::Task(0), None)?;
+        self.fill_tables(intake.chain())?;
         let mut refusals = Refusals::new(spec, self.log);
         let mut decoder = towpath_formats::decoder(source.config.format())?();
         for record in records {
@@ -154,6 +155,17 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Has transforms look records up in what was written so far.
+    fn fill_tables(&self, chain: &mut Chain) -> Result<()> {
+        for TopicBatch { topic, batch, .. } in &self.written {
+            let format = format_of(self.log, topic);
+            for record in batch.records() {
+                chain.add_row(topic, &record.map_err(unreadable)?, format)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Has a sink write what it reads of all that was written.
     pub fn sink(&mut self, spec: &ConnectorSpec, sink: &SinkSpec) -> Result<()> {
         let on_error = spec.tolerance();
@@ -162,6 +174,7 @@ impl<'a> Play<'a> {
         for (topic, partition) in partitions(&sink.input, self.log) {
             chain.open(&Sequence::of(&topic, partition), None)?;
         }
+        self.fill_tables(&mut chain)?;
         let mut writing = Writing {
             chain,
             encoder: towpath_formats::encoder(format, &fields)?,
@@ -249,7 +262,9 @@ impl<'a> Streaming<'a> {
                     let format = read.batch.topic.format.as_str();
                     self.output.topic_config.format = format.to_owned();
                     let (spec, output) = (self.spec, &self.output);
-                    none.insert(Intake::new(spec, output, &self.on_error, play.log)?)
+                    let mut intake = Intake::new(spec, output, &self.on_error, play.log)?;
+                    play.fill_tables(intake.chain())?;
+                    none.insert(intake)
                 }
             };
             intake.open(Sequence::of(&read.batch.topic, read.batch.partition), None)?;

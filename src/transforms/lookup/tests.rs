@@ -5,7 +5,7 @@ use std::fs;
 use towpath_sdk::config::Format::Json;
 
 use super::*;
-use crate::tests::table::{check, check_problems, loaded, transform};
+use crate::tests::table::{check, check_problems, config, emitted, loaded, transform};
 
 const COUNTRIES: &str =
     r#"{"file": "lookup/countries.csv", "column": "code", "by": "value.c", "into": "d.e"}"#;
@@ -96,11 +96,75 @@ fn a_table_that_cannot_be_used_stops_the_task() {
 }
 
 #[test]
+fn rows_of_a_topic_come_and_go() {
+    let options = r#"{"topic": "users", "by": "value.id", "into": "user", "memory": "1KiB"}"#;
+    let config = config(&TYPE, options).expect("sound options");
+    assert_eq!(config.table_topic(), Some("users"));
+    let mut lookup = config.transform();
+    let mut found = |rows: &[(&str, Option<&str>, Format)]| {
+        for (key, value, format) in rows {
+            let value = value.map(str::as_bytes);
+            lookup.table_row(key.as_bytes(), value, *format)?;
+        }
+        let mut batch = loaded(&[br#"{"id":7}"#, br#"{"id":"x"}"#], Json);
+        lookup.apply(&mut batch, &TransformContext { now_ms: 0 })?;
+        let refused = batch.refused().iter().map(|row| row.error.to_string());
+        let refused: Vec<_> = refused.collect();
+        Ok::<_, Error>([emitted(&mut batch, Json), refused].concat().join(" "))
+    };
+    let row = |value: &str| format!("\"user\":{value}");
+    assert_eq!(found(&[]).unwrap(), r#"{"id":7} {"id":"x"}"#);
+    let rows = [
+        ("7", Some("1"), Json),
+        ("7", Some("[2]"), Json),
+        ("x", Some("a\"b"), Format::Text),
+    ];
+    assert_eq!(
+        found(&rows).unwrap(),
+        format!(
+            r#"{{"id":7,{}}} {{"id":"x",{}}}"#,
+            row("[2]"),
+            row(r#""a\"b""#)
+        )
+    );
+    let rows = [("7", None, Json), ("x", Some("a"), Format::Bytes)];
+    assert_eq!(
+        found(&rows).unwrap(),
+        format!(r#"{{"id":7}} {{"id":"x",{}}}"#, row(r#""YQ==""#))
+    );
+    let bad = found(&[("x", Some("{"), Json)]).unwrap();
+    assert!(bad.contains("cannot read its row of users"), "{bad}");
+    // Rows that are replaced count once.
+    for _ in 0..100 {
+        found(&[("x", Some("1"), Json)]).unwrap();
+    }
+    let large = "1".repeat(1024);
+    let error = found(&[("y", Some(&large), Json)]).unwrap_err().to_string();
+    assert!(error.contains("its rows take more than 1KiB"), "{error}");
+}
+
+#[test]
 fn wrong_options_are_told() {
     check_problems(
         &TYPE,
         &[
-            ("{}", "missing option `file`"),
+            ("{}", "missing option `by`"),
+            (
+                r#"{"by": "key", "into": "x"}"#,
+                "neither `file` nor `topic` is given",
+            ),
+            (
+                &COUNTRIES.replace("\"column\": \"code\",", ""),
+                "missing option `column`",
+            ),
+            (
+                &COUNTRIES.replace("\"column\"", "\"topic\""),
+                "a table has one origin",
+            ),
+            (
+                &COUNTRIES.replace("\"file\"", "\"topic\""),
+                "`column` is about a file",
+            ),
             (&COUNTRIES.replace("d.e", "d."), "not a path"),
             (&COUNTRIES.replace("value.c", "valu.c"), "valu"),
             (
