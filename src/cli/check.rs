@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use towpath_pipeline::{Connector, Loaded, Pipeline, picture, print};
 use towpath_runtime::control;
-use towpath_sdk::{OnError, SourceConfig, hide_secrets};
+use towpath_sdk::{OnError, SourceConfig, hide_secrets, printable};
 
 use super::client::{Client, Purpose};
 use super::data::{DataArgs, Settings};
@@ -268,7 +268,9 @@ impl CheckedPipeline {
                     r#type: at.connector.type_name.clone(),
                     far_side: hide_secrets(&at.far_side),
                     notes: match at.source {
-                        Some(source) if at.connector.enabled => source.notes(),
+                        Some(source) if at.connector.enabled => {
+                            source.notes().iter().map(|note| printable(note)).collect()
+                        }
                         _ => Vec::new(),
                     },
                 })

@@ -90,12 +90,16 @@ fn later_features_are_named() {
         &[&with("type: file", "type: stdout")],
         &["a.yaml:3:11: `stdout` cannot be a source"],
     );
+}
+
+#[test]
+fn a_format_of_edges_is_none_of_topics() {
     check(
         &[&with(
             "    topic: lines",
             "    topic: lines\n    format: csv",
         )],
-        &["a.yaml:6:13: the format `csv` is not supported yet"],
+        &["a.yaml:6:13: no values of a topic are csv"],
     );
 }
 
