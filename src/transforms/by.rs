@@ -29,6 +29,11 @@ impl By {
         })
     }
 
+    /// Whether it asks for fields of the value.
+    pub fn needs_fields(&self) -> bool {
+        self.expression.needs_fields()
+    }
+
     /// The group of a row; `None` when the expression gives null.
     ///
     /// # Errors

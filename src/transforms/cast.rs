@@ -103,6 +103,10 @@ struct Cast {
 }
 
 impl TransformConfig for Cast {
+    fn needs_fields(&self) -> bool {
+        self.target == Target::Value && matches!(self.casts, Casts::Fields(_))
+    }
+
     fn output(&self, format: Format) -> Format {
         self.target.output(format)
     }

@@ -70,6 +70,10 @@ struct Dedupe {
 }
 
 impl TransformConfig for Dedupe {
+    fn needs_fields(&self) -> bool {
+        self.by.needs_fields()
+    }
+
     fn state_name(&self) -> Option<String> {
         Some(format!("dedupe-{:016x}", self.meaning))
     }

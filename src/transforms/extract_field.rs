@@ -48,6 +48,10 @@ struct ExtractField {
 }
 
 impl TransformConfig for ExtractField {
+    fn needs_fields(&self) -> bool {
+        self.side == Side::Value
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

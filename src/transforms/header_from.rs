@@ -69,6 +69,10 @@ struct HeaderFrom {
 }
 
 impl TransformConfig for HeaderFrom {
+    fn needs_fields(&self) -> bool {
+        self.target == Target::Value
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

@@ -151,6 +151,10 @@ struct LookupConfig {
 }
 
 impl TransformConfig for LookupConfig {
+    fn needs_fields(&self) -> bool {
+        true
+    }
+
     fn output(&self, _: Format) -> Format {
         Format::Json
     }

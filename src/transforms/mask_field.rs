@@ -124,6 +124,10 @@ impl Number {
 }
 
 impl TransformConfig for MaskField {
+    fn needs_fields(&self) -> bool {
+        self.target == Target::Value
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

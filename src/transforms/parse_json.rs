@@ -40,6 +40,10 @@ struct ParseJson {
 }
 
 impl TransformConfig for ParseJson {
+    fn needs_fields(&self) -> bool {
+        self.field.is_some()
+    }
+
     fn output(&self, _: Format) -> Format {
         Format::Json
     }

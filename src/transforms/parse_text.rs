@@ -67,6 +67,10 @@ impl<P> Debug for ParseText<P> {
 }
 
 impl<P: Parser + Clone + Sync + 'static> TransformConfig for ParseText<P> {
+    fn needs_fields(&self) -> bool {
+        self.fields.is_some()
+    }
+
     fn output(&self, _: Format) -> Format {
         Format::Json
     }

@@ -164,6 +164,10 @@ impl Replacement {
 }
 
 impl TransformConfig for Redact {
+    fn needs_fields(&self) -> bool {
+        self.fields.is_some()
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

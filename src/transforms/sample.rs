@@ -65,6 +65,10 @@ struct Sample {
 }
 
 impl TransformConfig for Sample {
+    fn needs_fields(&self) -> bool {
+        self.by.as_ref().is_some_and(By::needs_fields)
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

@@ -72,6 +72,10 @@ struct Split {
 }
 
 impl TransformConfig for Split {
+    fn needs_fields(&self) -> bool {
+        true
+    }
+
     fn changes_places(&self) -> bool {
         true
     }

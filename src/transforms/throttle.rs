@@ -71,6 +71,10 @@ struct Throttle {
 }
 
 impl TransformConfig for Throttle {
+    fn needs_fields(&self) -> bool {
+        self.by.as_ref().is_some_and(By::needs_fields)
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

@@ -107,6 +107,10 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
 struct TimestampConvert(Options);
 
 impl TransformConfig for TimestampConvert {
+    fn needs_fields(&self) -> bool {
+        self.0.target == Target::Value && self.0.field.is_some()
+    }
+
     fn output(&self, format: Format) -> Format {
         self.0.target.output(format)
     }

@@ -2,6 +2,7 @@
 //! digits, and what options and records are told.
 
 use towpath_sdk::TransformExample;
+use towpath_sdk::config::Format;
 
 use super::examples::{line, read};
 use super::record::{configure, run};
@@ -403,4 +404,41 @@ fn wrong_options_are_told() {
         Err("`name` is empty"),
     );
     check("set_schema_metadata", "version: 0", "{}", Err("1"));
+}
+
+/// What says that it asks for fields refuses text; what does not takes it.
+#[test]
+fn who_asks_for_fields_takes_no_text() {
+    let types = crate::types();
+    for (name, options, asks) in [
+        ("mask_field", "fields: a", true),
+        ("mask_field", "{ fields: a, target: key }", false),
+        ("header_from", "headers: { h: a }", true),
+        ("cast", "fields: { a: string }", true),
+        ("cast", "to: string", false),
+        ("extract_field", "field: a", true),
+        ("redact", "{ find: email, fields: a }", true),
+        ("redact", "find: email", false),
+        ("split", "{}", true),
+        ("dedupe", "by: value.a", true),
+        ("dedupe", "by: value", false),
+        ("sample", "{ one_in: 1, by: value.a }", true),
+        ("throttle", "{ records: 1, by: value.a }", true),
+        ("throttle", "records: 1", false),
+        ("timestamp_convert", "{ field: a, to: timestamp }", true),
+        ("parse_json", "field: a", true),
+        ("parse_json", "{}", false),
+        ("parse_logfmt", "field: a", true),
+        ("parse_logfmt", "{}", false),
+    ] {
+        let kind = types.iter().find(|kind| kind.name == name);
+        let kind = kind.expect("a transform");
+        let config = configure(kind, &yaml::options(options)).expect("sound options");
+        assert_eq!(config.needs_fields(), asks, "{name} {options}");
+        if asks {
+            let text = [&b"1"[..]];
+            let outcome = super::table::outcomes(kind, options, Format::Text, &text).swap_remove(0);
+            assert!(outcome.starts_with('!'), "{name} {options}: {outcome}");
+        }
+    }
 }
