@@ -2,6 +2,7 @@
 //! what comes out as JSON lines, what becomes of a bad record, and whether what is written can be
 //! read, also over kills.
 
+mod hostile;
 mod output;
 
 use crate::harness::{Workdir, wait_for};

@@ -28,22 +28,26 @@ pub struct Csv {
     columns: Option<Vec<Column>>,
     /// The text of the field at hand where it is not as written.
     unescaped: String,
+    /// The number of the field in which the last record has its fault, if it has one.
+    faulty: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
 struct Column {
-    /// As JSON with its colon.
-    name: Vec<u8>,
+    name: String,
+    /// The name as JSON with its colon.
+    quoted: Vec<u8>,
     value: TextType,
 }
 
 impl Column {
-    fn new(name: &str, value: TextType) -> Self {
+    fn new(name: String, value: TextType) -> Self {
         let mut quoted = Vec::new();
-        json::put_string(name, &mut quoted);
+        json::put_string(&name, &mut quoted);
         quoted.push(b':');
         Self {
-            name: quoted,
+            name,
+            quoted,
             value,
         }
     }
@@ -59,13 +63,14 @@ impl Csv {
         let columns = (!options.header).then(|| {
             let columns = options.columns.iter();
             columns
-                .map(|(name, value)| Column::new(name, value.clone()))
+                .map(|(name, value)| Column::new(name.clone(), value.clone()))
                 .collect()
         });
         Ok(Self {
             options,
             columns,
             unescaped: String::new(),
+            faulty: None,
         })
     }
 
@@ -97,11 +102,11 @@ impl Csv {
             return fault("a header without a column that `columns` names");
         }
         let type_of = |name: &str| typed.iter().find(|(typed, _)| typed == name);
-        let column = |name: &String| {
-            let value = type_of(name).map_or(TextType::String, |(_, value)| value.clone());
+        let column = |name: String| {
+            let value = type_of(&name).map_or(TextType::String, |(_, value)| value.clone());
             Column::new(name, value)
         };
-        self.columns = Some(names.iter().map(column).collect());
+        self.columns = Some(names.into_iter().map(column).collect());
         Ok(fields.end())
     }
 
@@ -126,6 +131,7 @@ impl Csv {
             });
         };
         let lenient = self.options.lenient;
+        self.faulty = Some(0);
         let mut fields = Fields::new(text, from, &self.options);
         let mut index = 0;
         out.push(b'{');
@@ -136,7 +142,7 @@ impl Csv {
             let fault = |what| Fault { at: field.at, what };
             match columns.get(index) {
                 Some(column) => {
-                    out.extend_from_slice(&column.name);
+                    out.extend_from_slice(&column.quoted);
                     if field.text.is_empty() && !field.quoted && self.options.empty_is_null {
                         out.extend_from_slice(b"null");
                     } else if let Err(what) = put_typed(&column.value, field.text, out) {
@@ -154,6 +160,7 @@ impl Csv {
                 None => return Err(fault("more fields than columns")),
             }
             index += 1;
+            self.faulty = Some(index);
         }
         if index < columns.len() && !lenient {
             return Err(Fault {
@@ -162,7 +169,14 @@ impl Csv {
             });
         }
         out.push(b'}');
+        self.faulty = None;
         Ok(fields.end())
+    }
+
+    /// `text` as characters, of which nothing is known to be faulty yet.
+    fn begin<'t>(&mut self, text: &'t [u8]) -> Result<&'t str, Fault> {
+        self.faulty = None;
+        utf8(text)
     }
 }
 
@@ -171,9 +185,20 @@ impl Parser for Csv {
         "CSV"
     }
 
+    fn explain(&self, fault: Fault) -> String {
+        let Some(index) = self.faulty else {
+            return fault.to_string();
+        };
+        let columns = self.columns.as_deref().unwrap_or_default();
+        match columns.get(index) {
+            Some(column) => format!("{fault}, in column `{}`", column.name),
+            None => format!("{fault}, in field {}", index + 1),
+        }
+    }
+
     /// One record, with or without its line break; never a header.
     fn parse(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
-        let text = utf8(text)?;
+        let text = self.begin(text)?;
         whole_or_nothing(out, |out| match self.put_record(text, 0, out)? {
             end if end == text.len() => Ok(()),
             at => Err(Fault {

@@ -18,6 +18,12 @@ pub trait Parser: Send {
     /// The first fault in `text`; nothing is appended then.
     fn parse(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault>;
 
+    /// What to say of the fault that [`Parser::parse`] has just given, with the part of the text
+    /// that it is in where that has a name.
+    fn explain(&self, fault: Fault) -> String {
+        fault.to_string()
+    }
+
     /// Tells the time of what is parsed next, in milliseconds since 1970: for formats whose times
     /// lack a part.
     fn set_reference_ms(&mut self, _reference_ms: i64) {}
@@ -68,7 +74,9 @@ impl<P: Parser> Decoder for Parsing<P> {
         self.parser.set_reference_ms(envelope.timestamp_ms);
         self.parser
             .parse(payload, &mut self.made)
-            .map_err(|fault| Error::record("read", self.parser.name()).because(fault))?;
+            .map_err(|fault| {
+                Error::record("read", self.parser.name()).because(self.parser.explain(fault))
+            })?;
         push(&self.made, envelope, out)
     }
 }

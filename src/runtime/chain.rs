@@ -109,8 +109,10 @@ impl Chain {
             self.working
                 .set_place(Some(topic.clone()), Some(read.partition));
             self.working.load(batch, input, from_offset)?;
-            self.apply(&sequence, now_ms, &place)?;
-            if let Some(whole) = self.working.unchanged() {
+            self.apply(&sequence, now_ms, read.topic.format, &place)?;
+            if let Some(whole) = self.working.unchanged()
+                && input == read.topic.format
+            {
                 batches.push(whole.clone());
                 continue;
             }
@@ -166,8 +168,10 @@ impl Chain {
         if let From::Source(early, _) = from {
             early.give(&part, now_ms, &mut self.working)?;
         }
-        self.apply(&from.sequence(), now_ms, &|offset| from.tell(&part, offset))?;
-        if self.working.unchanged().is_some() && whole {
+        let output = from.output();
+        let place = |offset| from.tell(&part, offset);
+        self.apply(&from.sequence(), now_ms, output, &place)?;
+        if self.working.unchanged().is_some() && whole && from.input() == output {
             return Ok(vec![part]);
         }
         let Self {
@@ -176,9 +180,8 @@ impl Chain {
             on_error,
             ..
         } = self;
-        let failed = emit(working, on_error, from.output(), |row| {
-            let builder = stretches.builder(&part, row.topic, row.key_set, row.key.is_some());
-            row.push_to(builder).map_err(too_large)
+        let failed = emit(working, on_error, output, |row| {
+            stretches.push(&part, &row).map_err(too_large)
         })?;
         let stretches = stretches.finish(&part);
         if let Some(RefusedRow { error, .. }) = failed {
@@ -188,12 +191,13 @@ impl Chain {
         Ok(stretches)
     }
 
-    /// Puts the rows of the working batch through the transforms; `place` says where a record came
-    /// from, by its offset.
+    /// Puts the rows of the working batch through the transforms, behind which values are `output`;
+    /// `place` says where a record came from, by its offset.
     fn apply(
         &mut self,
         sequence: &Sequence,
         now_ms: i64,
+        output: Format,
         place: &dyn Fn(i64) -> String,
     ) -> Result<()> {
         let context = TransformContext { now_ms };
@@ -216,6 +220,15 @@ impl Chain {
                 let error = Error::record("run", what).because(row.error);
                 refused.push(RefusedRow { error, ..row });
             }
+        }
+        // What no transform has made JSON of.
+        let before = self.working.refused().len();
+        self.working.check(output);
+        let refused = self.working.refused();
+        for row in refused.split_off(before) {
+            let what = format!("{} as {}", place(row.offset), output.as_str());
+            let error = Error::record("pass on", what).because(row.error);
+            refused.push(RefusedRow { error, ..row });
         }
         Ok(())
     }
@@ -318,7 +331,7 @@ impl<'a> From<'a> {
     fn tell(self, part: &Stretch, offset: i64) -> String {
         match self.read() {
             Some(read) => place(read, offset),
-            None => format!("record {offset} of a batch from {}", part.origin.name),
+            None => part.place(usize::try_from(offset).unwrap_or(usize::MAX)),
         }
     }
 }
@@ -336,7 +349,6 @@ fn emit(
     format: Format,
     take: impl FnMut(Outgoing<'_>) -> Result<()>,
 ) -> Result<Option<RefusedRow>> {
-    working.check(format);
     let refused = working.refused();
     refused.sort_by_key(|row| row.index);
     let left = usize::try_from(on_error.left()).unwrap_or(usize::MAX);

@@ -134,7 +134,7 @@ impl Router {
     fn deal(&mut self, part: &Stretch, now_ms: i64, refused: &mut Vec<Refused>) -> Result<()> {
         let spec = self.spec.clone();
         let (mut topic, mut key) = (Vec::new(), Vec::new());
-        for record in part.batch.records() {
+        for (index, record) in part.batch.records().enumerate() {
             let record = record.map_err(|error| malformed(&part.origin, error))?;
             let key_stands = part.key_stands || self.output.key.is_none();
             if self.output.fixed_topic.is_some()
@@ -165,6 +165,7 @@ impl Router {
             match self.deal_one(part, &scope, &mut topic, &mut key) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Record => {
+                    let error = Error::record("route", part.place(index)).because(error);
                     let bad = Refused {
                         stage: Stage::Route,
                         error,
@@ -235,12 +236,12 @@ impl Router {
         if self.fits(scope.record.record) {
             return Ok(());
         }
-        Err(Error::record("take a record from", &scope.origin.name)
+        Err(Error::record("take", "a record")
             .because(format!(
                 "it is larger than max_record ({} bytes)",
                 self.output.max_record_bytes
             ))
-            .remedy("raise `max_record` in towpath.yaml, or set `on_error: skip`"))
+            .remedy("raise `max_record` in towpath.yaml"))
     }
 
     fn fixed_topic(&self) -> Option<&Topic> {

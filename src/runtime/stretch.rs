@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use towpath_record::{Batch, BatchBuilder, Record};
+use towpath_record::{Batch, BatchBuilder, BatchError, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Cell, Error, ErrorKind, Origin, Part, RecordScope, Result, Side, Template, TemplateName,
-    WorkingBatch,
+    Cell, Error, ErrorKind, Origin, Outgoing, Part, RecordScope, Result, Side, Template,
+    TemplateName, WorkingBatch,
 };
 
 use crate::route::SourceScope;
@@ -25,6 +25,9 @@ pub(crate) struct Stretch {
     pub topic: Option<Arc<str>>,
     /// Whether their keys stand, whatever the source's `key` says.
     pub key_stands: bool,
+    /// As [`Part::positions`]; where a stream's transforms have made the batch anew, the offsets that
+    /// its records had.
+    positions: Vec<u64>,
 }
 
 impl From<Part> for Stretch {
@@ -36,6 +39,7 @@ impl From<Part> for Stretch {
             batch: part.batch,
             topic: None,
             key_stands: false,
+            positions: part.positions,
         }
     }
 }
@@ -51,6 +55,21 @@ impl Stretch {
             batch: batch.clone(),
             topic: None,
             key_stands: false,
+            positions: Vec::new(),
+        }
+    }
+
+    /// Where the record at `index` of its batch came from, for messages.
+    pub fn place(&self, index: usize) -> String {
+        let name = &self.origin.name;
+        match (self.partition, self.positions.get(index)) {
+            (Some(partition), Some(offset)) => format!("{name}-{partition} offset {offset}"),
+            (Some(partition), None) => {
+                let offset = self.batch.header().base_offset + index as i64;
+                format!("{name}-{partition} offset {offset}")
+            }
+            (None, Some(position)) => format!("{name} at byte {position}"),
+            (None, None) => format!("record {index} of a batch from {name}"),
         }
     }
 
@@ -68,27 +87,31 @@ impl Stretch {
 pub(crate) struct Stretches {
     done: Vec<Stretch>,
     builder: BatchBuilder,
+    positions: Vec<u64>,
     topic: Option<Arc<str>>,
     key_stands: bool,
     keyed: bool,
 }
 
 impl Stretches {
-    /// The builder for what came of a record of `part`, with or without a key, decided like this.
-    pub fn builder(
-        &mut self,
-        part: &Stretch,
-        topic: Option<&Arc<str>>,
-        key_stands: bool,
-        keyed: bool,
-    ) -> &mut BatchBuilder {
-        if self.topic.as_ref() != topic || self.key_stands != key_stands {
+    /// Adds what came of a record of `part`.
+    ///
+    /// # Errors
+    /// The batch would be too large.
+    pub fn push(&mut self, part: &Stretch, row: &Outgoing<'_>) -> Result<(), BatchError> {
+        if self.topic.as_ref() != row.topic || self.key_stands != row.key_set {
             self.end(part);
-            self.topic = topic.cloned();
-            self.key_stands = key_stands;
+            self.topic = row.topic.cloned();
+            self.key_stands = row.key_set;
         }
-        self.keyed |= keyed;
-        &mut self.builder
+        self.keyed |= row.key.is_some();
+        let offset = u64::try_from(row.offset).unwrap_or(0);
+        match part.partition {
+            Some(_) => self.positions.push(offset),
+            // Records of a source have their indices for offsets.
+            None => self.positions.extend(part.positions.get(offset as usize)),
+        }
+        row.push_to(&mut self.builder)
     }
 
     /// All stretches that came of `part`.
@@ -106,6 +129,7 @@ impl Stretches {
                 batch,
                 topic: self.topic.clone(),
                 key_stands: self.key_stands,
+                positions: std::mem::take(&mut self.positions),
             });
         }
     }
@@ -159,7 +183,9 @@ impl Early {
             let record = record
                 .map_err(|error| Error::fatal("read", "the records of a batch").because(error))?;
             match self.give_one(part, &record, now_ms, row, working, &mut text) {
-                Err(error) if error.kind() == ErrorKind::Record => working.refuse(row, error),
+                Err(error) if error.kind() == ErrorKind::Record => {
+                    working.refuse(row, Error::record("route", part.place(row)).because(error));
+                }
                 given => given?,
             }
         }

@@ -107,7 +107,10 @@ impl<P: Parser> Reader<P> {
                 None => return Ok(()),
             },
         }
-        .map_err(|fault| Error::record("read", format!("the value {}", self.how)).because(fault))?;
+        .map_err(|fault| {
+            let what = format!("the value {}", self.how);
+            Error::record("read", what).because(self.parser.explain(fault))
+        })?;
         let made = batch
             .documents_mut()
             .make(|out| out.extend_from_slice(&self.made));
@@ -139,7 +142,7 @@ impl<P: Parser> Reader<P> {
         };
         self.parser
             .parse(text.as_bytes(), &mut self.made)
-            .map_err(|fault| error().because(fault))?;
+            .map_err(|fault| error().because(self.parser.explain(fault)))?;
         batch.root_mut(row, Side::Value)?;
         let documents = batch.documents_mut();
         let made = documents.make(|out| out.extend_from_slice(&self.made));

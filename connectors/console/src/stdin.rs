@@ -153,10 +153,12 @@ impl Source for Stdin {
                 record_bytes_max: usize::try_from(self.options.max_line.0).unwrap_or(usize::MAX),
                 framing: self.options.framing,
                 position: 0,
+                cut_bytes: 0,
                 timestamp_ms: 0,
                 refused: Vec::new(),
                 refused_bytes: 0,
                 builder: BatchBuilder::with_capacity(BATCH_BYTES),
+                positions: Vec::new(),
             };
             let input = (self.open_input)();
             std::thread::Builder::new()
@@ -210,6 +212,7 @@ fn again(part: &Part) -> Part {
         origin: part.origin.clone(),
         keyed: part.keyed,
         batch: part.batch.clone(),
+        positions: part.positions.clone(),
     }
 }
 
@@ -223,10 +226,14 @@ struct Framer {
     framing: Framing,
     /// Where in the input the next record begins.
     position: u64,
+    /// What was read of it and not kept, as it is too long.
+    cut_bytes: u64,
     timestamp_ms: i64,
     refused: Vec<Refused>,
     refused_bytes: usize,
     builder: BatchBuilder,
+    /// Where each record of `builder` begins.
+    positions: Vec<u64>,
 }
 
 /// Nobody takes batches any more: the configuration is gone.
@@ -291,7 +298,7 @@ impl Framer {
             .saturating_sub(begun.len())
             .min(bytes.len());
         begun.extend_from_slice(&bytes[..room]);
-        self.position += (bytes.len() - room) as u64;
+        self.cut_bytes += (bytes.len() - room) as u64;
     }
 
     /// Adds a record. It stands in the way for as long as it fails the task.
@@ -302,12 +309,15 @@ impl Framer {
         if self.refused.len() >= REFUSED_MAX || self.refused_bytes >= BATCH_BYTES {
             self.send()?;
         }
-        self.position += payload.len() as u64;
+        self.position += payload.len() as u64 + std::mem::take(&mut self.cut_bytes);
         Ok(())
     }
 
     fn try_record(&mut self, payload: &[u8]) -> Result<()> {
         let taken = if payload.len() > self.record_bytes_max {
+            if self.decoder.wants_beginning() {
+                self.decoder.lose_beginning();
+            }
             Err(Error::record("take", "a record")
                 .because(format!("it is longer than {} bytes", self.record_bytes_max))
                 .remedy("raise `max_line`"))
@@ -318,14 +328,15 @@ impl Framer {
             };
             self.decoder.decode(payload, &envelope, &mut self.builder)
         };
+        self.positions.resize(self.builder.len(), self.position);
         match taken {
             Err(error) if error.kind() == ErrorKind::Record => {
-                let place = format!("what begins before byte {} of stdin", self.position);
-                let error = Error::record("take", place).because(error);
+                let place = format!("stdin at byte {}", self.position);
+                let error = Error::record("read", place).because(error);
                 let bad = Refused {
                     stage: Stage::Decode,
                     error,
-                    record: Original::undecoded(payload, self.timestamp_ms),
+                    record: Original::undecoded(payload, self.decoder.head(), self.timestamp_ms),
                 };
                 self.refused_bytes += bad.bytes();
                 self.on_error.refuse(&mut self.refused, bad)
@@ -346,6 +357,7 @@ impl Framer {
             origin: self.origin.clone(),
             batch,
             keyed: false,
+            positions: std::mem::take(&mut self.positions),
         });
         let refused = std::mem::take(&mut self.refused);
         self.refused_bytes = 0;

@@ -135,6 +135,7 @@ impl Task {
             origin: self.origin.clone(),
             batch,
             keyed: false,
+            positions: Vec::new(),
         });
         let mut position = self.tasks.to_be_bytes().to_vec();
         position.extend(self.next.to_be_bytes());

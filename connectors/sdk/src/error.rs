@@ -85,10 +85,15 @@ impl Error {
         self
     }
 
-    /// Adds what a person can do about it, as an imperative without a full stop.
+    /// Adds what a person can do about it, as an imperative without a full stop; behind what was
+    /// added before.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+        let remedy = remedy.into();
+        self.remedy = Some(match self.remedy {
+            Some(first) => format!("{first}; {remedy}"),
+            None => remedy,
+        });
         self
     }
 

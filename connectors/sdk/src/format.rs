@@ -29,6 +29,16 @@ pub trait Decoder: Send {
     fn wants_beginning(&self) -> bool {
         false
     }
+
+    /// The beginning that it wants cannot be had: the payload that held it was refused for its size.
+    /// It refuses all that follows then.
+    fn lose_beginning(&mut self) {}
+
+    /// What it was given before a payload and must be given again to decode it alone, as the header
+    /// of CSV. Dead letters carry it ([`crate::HEAD_HEADER`]).
+    fn head(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// What a source knows about a record besides its payload.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
-use towpath_record::{Headers, Record};
+use towpath_record::{Header, Headers, Record};
 
 use crate::{Error, Result, SinkTopic};
 
@@ -15,6 +15,10 @@ pub const REFUSED_MAX: usize = 10_000;
 /// A share ([`Limits::rate`]) is taken of this many records at least, so that a bad one among the
 /// first few is not already too much.
 pub const RATE_RECORDS_MIN: u64 = 1_000;
+
+/// The header of a dead letter with what its value cannot be decoded without
+/// ([`crate::Decoder::head`]).
+pub const HEAD_HEADER: &str = "__towpath.head";
 
 /// A record that could not be taken.
 #[derive(Debug)]
@@ -105,11 +109,18 @@ impl Original {
         }
     }
 
-    /// What did not become a record.
-    pub fn undecoded(payload: &[u8], timestamp_ms: i64) -> Self {
+    /// What did not become a record, with the `head` of its decoder.
+    pub fn undecoded(payload: &[u8], head: Option<&[u8]>, timestamp_ms: i64) -> Self {
+        let mut headers = Vec::new();
+        if head.is_some() {
+            let key = HEAD_HEADER.as_bytes();
+            Header { key, value: head }.put(&mut headers);
+        }
         Self {
             value: Some(Bytes::copy_from_slice(payload)),
             timestamp_ms,
+            headers: headers.into(),
+            headers_count: usize::from(head.is_some()),
             ..Self::default()
         }
     }
@@ -203,7 +214,7 @@ impl Tolerance {
     /// What the task ends with when a record met `error` and none may be refused any more.
     pub fn one_too_many(&self, error: Error) -> Error {
         if self.on_error == OnError::Fail {
-            return error;
+            return error.remedy("mend it, or set `on_error` to `skip` or `dead_letter`");
         }
         let refused = self.refused();
         let limit = match (self.limits.count, self.limits.rate) {
@@ -240,7 +251,7 @@ mod tests {
         Refused {
             stage: Stage::Decode,
             error: Error::record("parse", "a line"),
-            record: Original::undecoded(b"x", 0),
+            record: Original::undecoded(b"x", None, 0),
         }
     }
 

@@ -98,6 +98,8 @@ pub struct Part {
     pub keyed: bool,
     /// The records, one at least.
     pub batch: Batch,
+    /// The byte of the origin at which each record begins, for messages; empty where there is none.
+    pub positions: Vec<u64>,
 }
 
 /// A place in the source's own system: a file, a table, an object prefix.

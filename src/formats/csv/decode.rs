@@ -4,7 +4,7 @@ use towpath_record::BatchBuilder;
 use towpath_sdk::{Decoder, Envelope, Error, Result};
 
 use super::Csv;
-use crate::parse::{Fault, push, utf8};
+use crate::parse::{Fault, Parser, push};
 
 /// Reads the records of each payload; the first record it meets is the header, if one is wanted.
 /// So a decoder belongs to one file, whose lines it is given from the first on. When the header is
@@ -13,6 +13,8 @@ pub(crate) struct CsvDecoder {
     csv: Csv,
     /// Why the header was refused.
     bad_header: Option<Fault>,
+    /// The header as it came, once a payload that had it was taken.
+    header: Option<Vec<u8>>,
     /// The objects of a payload one behind the other, and where each ends.
     made: Vec<u8>,
     ends: Vec<usize>,
@@ -24,13 +26,16 @@ impl CsvDecoder {
         Self {
             csv,
             bad_header: None,
+            header: None,
             made,
             ends,
         }
     }
 
-    fn parse(&mut self, payload: &[u8]) -> Result<(), Fault> {
-        let text = utf8(payload)?;
+    /// Gives the header, if `payload` has it.
+    fn parse<'p>(&mut self, payload: &'p [u8]) -> Result<Option<&'p str>, Fault> {
+        let text = self.csv.begin(payload)?;
+        let mut header = None;
         let mut at = 0;
         while at < text.len() {
             if let Some(line_break) = blank(&text.as_bytes()[at..]) {
@@ -38,13 +43,15 @@ impl CsvDecoder {
             } else if let Some(fault) = self.bad_header {
                 return Err(fault);
             } else if self.csv.wants_header() {
-                at = self.csv.header(text, at)?;
+                let start = at;
+                at = self.csv.header(text, start)?;
+                header = Some(text[start..at].trim_end_matches(['\r', '\n']));
             } else {
                 at = self.csv.record(text, at, &mut self.made)?;
                 self.ends.push(self.made.len());
             }
         }
-        Ok(())
+        Ok(header)
     }
 }
 
@@ -66,14 +73,17 @@ impl Decoder for CsvDecoder {
     ) -> Result<()> {
         self.made.clear();
         self.ends.clear();
-        self.parse(payload).map_err(|fault| {
+        let header = self.parse(payload).map_err(|fault| {
             let what = match self.bad_header {
                 Some(_) => "CSV without its header, which was refused",
                 None => "CSV",
             };
             self.bad_header = self.csv.wants_header().then_some(fault);
-            Error::record("read", what).because(fault)
+            Error::record("read", what).because(self.csv.explain(fault))
         })?;
+        if let Some(header) = header {
+            self.header = Some(header.as_bytes().to_vec());
+        }
         let mut start = 0;
         for &end in &self.ends {
             push(&self.made[start..end], envelope, out)?;
@@ -84,5 +94,16 @@ impl Decoder for CsvDecoder {
 
     fn wants_beginning(&self) -> bool {
         self.csv.wants_header() && self.bad_header.is_none()
+    }
+
+    fn lose_beginning(&mut self) {
+        self.bad_header = Some(Fault {
+            at: 0,
+            what: "a header longer than `max_line`",
+        });
+    }
+
+    fn head(&self) -> Option<&[u8]> {
+        self.header.as_deref()
     }
 }

@@ -169,6 +169,83 @@ fn a_bad_header_is_followed_by_nothing() {
 }
 
 #[test]
+fn a_lost_header_is_followed_by_nothing_either() {
+    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let mut out = towpath_record::BatchBuilder::default();
+    decoder.lose_beginning();
+    assert!(!decoder.wants_beginning(), "it cannot be had");
+    let refused = decoder.decode(b"1,2", &Default::default(), &mut out);
+    let told =
+        "cannot read CSV without its header, which was refused: a header longer than `max_line`";
+    assert!(refused.unwrap_err().to_string().starts_with(told));
+    assert!(out.is_empty());
+}
+
+#[test]
+fn the_head_is_the_header_of_what_comes_behind_it() {
+    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let mut out = towpath_record::BatchBuilder::default();
+    for (payload, head) in [
+        ("\n", None),
+        ("\u{feff}a,b\r", Some("\u{feff}a,b")),
+        ("1,2", Some("\u{feff}a,b")),
+        ("1", Some("\u{feff}a,b")),
+    ] {
+        let _ = decoder.decode(payload.as_bytes(), &Default::default(), &mut out);
+        assert_eq!(
+            decoder.head(),
+            head.map(str::as_bytes),
+            "behind {payload:?}"
+        );
+    }
+    // A payload that has its header is decoded with that.
+    let mut decoder = crate::decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let whole = decoder.decode(b"a,b\n1,2,3\n", &Default::default(), &mut out);
+    assert!(whole.is_err());
+    assert_eq!(decoder.head(), None);
+}
+
+#[test]
+fn a_fault_names_its_column() {
+    let columns = CsvOptions {
+        header: false,
+        columns: vec![
+            ("id".to_owned(), TextType::Integer),
+            ("na me".to_owned(), TextType::String),
+        ],
+        ..CsvOptions::default()
+    };
+    let mut decoder = decoder(InputFormat::Csv(columns)).unwrap()();
+    let mut out = towpath_record::BatchBuilder::default();
+    for (payload, told) in [
+        (
+            &b"x,a"[..],
+            "expected a whole number at byte 0, in column `id`",
+        ),
+        (
+            b"1,a\"b",
+            "a quote inside a field without quotes at byte 3, in column `na me`",
+        ),
+        (
+            b"1,\"a",
+            "a quote that is never closed at byte 2, in column `na me`",
+        ),
+        (
+            b"1",
+            "fewer fields than columns at byte 1, in column `na me`",
+        ),
+        (b"1,a,b", "more fields than columns at byte 4, in field 3"),
+        // Nothing is known of where this is, nor left of the one before.
+        (b"1,\xff", "invalid UTF-8 at byte 2"),
+    ] {
+        let error = decoder
+            .decode(payload, &Default::default(), &mut out)
+            .unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot read CSV: {told}"));
+    }
+}
+
+#[test]
 fn only_a_header_is_wanted_from_the_beginning() {
     let header = CsvOptions::default();
     let named = columns(&["a"]);

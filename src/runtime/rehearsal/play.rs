@@ -407,7 +407,7 @@ fn decode(
                     let bad = Refused {
                         stage: Stage::Decode,
                         error,
-                        record: Original::undecoded(payload, record.timestamp_ms),
+                        record: Original::undecoded(payload, decoder.head(), record.timestamp_ms),
                     };
                     on_error.refuse(refused, bad)?;
                 }
@@ -426,6 +426,7 @@ fn decode(
         origin: origin.clone(),
         keyed: record.key.bytes().is_some(),
         batch,
+        positions: Vec::new(),
     };
     Ok(builder.finish().map(part).into_iter().collect())
 }

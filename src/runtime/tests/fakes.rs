@@ -231,7 +231,7 @@ impl Source for NumbersSource {
                 let bad = Refused {
                     stage: Stage::Decode,
                     error: Error::record("decode", format!("number {number}")),
-                    record: Original::undecoded(format!("bad {number}").as_bytes(), 5),
+                    record: Original::undecoded(format!("bad {number}").as_bytes(), None, 5),
                 };
                 self.on_error.refuse(&mut refused, bad)?;
                 continue;
@@ -250,6 +250,7 @@ impl Source for NumbersSource {
         let part = builder.finish().map(|batch| Part {
             origin,
             keyed: false,
+            positions: Vec::new(),
             batch,
         });
         Ok(Some(SourceBatch {

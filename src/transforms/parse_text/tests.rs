@@ -148,15 +148,15 @@ fn the_parsers_know_their_formats() {
             ),
             (
                 "1|a \"b",
-                "!cannot read the value as CSV: a quote inside a field without quotes at byte 4",
+                "!cannot read the value as CSV: a quote inside a field without quotes at byte 4, in column `name`",
             ),
             (
                 "x|a",
-                "!cannot read the value as CSV: expected a whole number at byte 0",
+                "!cannot read the value as CSV: expected a whole number at byte 0, in column `id`",
             ),
             (
                 "1",
-                "!cannot read the value as CSV: fewer fields than columns at byte 1",
+                "!cannot read the value as CSV: fewer fields than columns at byte 1, in column `name`",
             ),
         ],
     );

@@ -47,6 +47,8 @@ pub struct Step {
 /// Where records go.
 pub struct Records<'a> {
     pub builder: &'a mut BatchBuilder,
+    /// Where each record of `builder` begins in the file.
+    pub positions: &'a mut Vec<u64>,
     pub decoder: &'a mut dyn Decoder,
     pub refused: &'a mut Vec<Refused>,
     pub on_error: &'a Tolerance,
@@ -79,6 +81,7 @@ impl Records<'_> {
         } else {
             self.add_with_headers(payload, position)
         };
+        self.positions.resize(self.builder.len(), position);
         added.or_else(|error| self.refuse(error, payload, position))
     }
 
@@ -123,8 +126,13 @@ impl Records<'_> {
                     false => "raise `max_line`, or set `oversize` to truncate or skip",
                 })
         };
+        // No part of a header is one, and no other line may be taken for it.
+        let beginning = self.decoder.wants_beginning();
+        if beginning {
+            self.decoder.lose_beginning();
+        }
         match self.options.oversize {
-            Oversize::Truncate if !whole => {
+            Oversize::Truncate if !whole && !beginning => {
                 let kept =
                     usize::try_from(limit).map_or(payload.len(), |limit| limit.min(payload.len()));
                 self.add(&payload[..kept], position)
@@ -155,7 +163,7 @@ impl Records<'_> {
         Refused {
             stage: Stage::Decode,
             error,
-            record: Original::undecoded(payload, self.timestamp_ms),
+            record: Original::undecoded(payload, self.decoder.head(), self.timestamp_ms),
         }
     }
 }

@@ -124,11 +124,12 @@ impl Follower {
             unread + unread / 8 + 256
         };
         let mut builder = BatchBuilder::with_capacity(expected.min(room + CHUNK_BYTES / 4));
+        let mut positions = Vec::new();
         let refused_before = batch.refused.len();
         match self.reader.turn(
             cursor,
             handle,
-            &mut builder,
+            (&mut builder, &mut positions),
             &mut batch.refused,
             room,
             now_ms,
@@ -143,6 +144,7 @@ impl Follower {
                     origin,
                     keyed: false,
                     batch,
+                    positions,
                 }));
                 size_bytes
             }

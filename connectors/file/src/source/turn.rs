@@ -86,12 +86,13 @@ impl Reader {
         self.buffer.capacity()
     }
 
-    /// Reads `cursor` on until nothing is left or `builder` has about `full_bytes`.
+    /// Reads `cursor` on until nothing is left or `builder` has about `full_bytes`; `positions` are
+    /// those of its records.
     pub fn turn(
         &mut self,
         cursor: &Cursor,
         handle: &mut Handle,
-        builder: &mut BatchBuilder,
+        (builder, positions): (&mut BatchBuilder, &mut Vec<u64>),
         refused: &mut Vec<Refused>,
         full_bytes: usize,
         now_ms: i64,
@@ -108,6 +109,7 @@ impl Reader {
         }
         let mut records = Records {
             builder,
+            positions,
             decoder: &mut **decoder,
             refused,
             on_error: &self.on_error,
@@ -160,6 +162,7 @@ impl Reader {
             let last = at + data.len() as u64 == end;
             let mut thrown_away = Records {
                 builder: &mut BatchBuilder::default(),
+                positions: &mut Vec::new(),
                 decoder: &mut *decoder,
                 refused: &mut Vec::new(),
                 on_error: &OnError::Skip.into(),

@@ -10,15 +10,17 @@ use towpath_sdk::{Decoder, Envelope, Error, OnError, Result};
 use super::{Dice, Rig, gzip, map, seed, text};
 
 /// The first line that is not empty is the header; each other becomes `header:line`, but for `bad`.
+/// Without its header it takes none.
 #[derive(Default)]
 struct Headed {
     header: Option<Vec<u8>>,
+    lost: bool,
 }
 
 impl Decoder for Headed {
     fn decode(&mut self, line: &[u8], _: &Envelope<'_>, out: &mut BatchBuilder) -> Result<()> {
         let line = line.trim_ascii();
-        if line == b"bad" {
+        if line == b"bad" || self.lost {
             return Err(Error::record("read", "a bad line"));
         }
         match &self.header {
@@ -32,7 +34,11 @@ impl Decoder for Headed {
     }
 
     fn wants_beginning(&self) -> bool {
-        self.header.is_none()
+        self.header.is_none() && !self.lost
+    }
+
+    fn lose_beginning(&mut self) {
+        self.lost = true;
     }
 }
 
@@ -174,5 +180,22 @@ fn any_history_gives_each_line_its_header_once() {
         values.sort();
         expected.sort();
         assert_eq!(values, expected);
+    }
+}
+
+#[test]
+fn no_line_is_taken_for_a_header_that_is_too_long() {
+    for oversize in ["skip", "truncate", "fail"] {
+        let options = [("max_line", text("5B")), ("oversize", text(oversize))];
+        for cut in 0..=10 {
+            let content = "header\n1\n2\n";
+            let mut rig = rig("*.csv", &options);
+            rig.write("a.csv", &content[..cut]);
+            rig.values();
+            rig.kill();
+            rig.append("a.csv", &content[cut..]);
+            assert!(rig.values().is_empty(), "{oversize} {cut}");
+            assert_eq!(rig.refused.len(), 3, "{oversize} {cut}");
+        }
     }
 }
