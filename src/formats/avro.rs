@@ -20,7 +20,10 @@
 mod binary;
 mod container;
 mod decode;
+mod description;
 mod encode;
 mod logical;
 
 pub(crate) use container::{AvroDecoder, AvroWriter};
+#[cfg(test)]
+pub(crate) use description::description;

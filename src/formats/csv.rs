@@ -11,7 +11,7 @@ mod field;
 use std::collections::HashSet;
 
 use towpath_sdk::config::{CsvOptions, TextType};
-use towpath_sdk::json;
+use towpath_sdk::{Field, FieldType, Schema, json};
 
 pub(crate) use decode::CsvDecoder;
 pub(crate) use encode::CsvWriter;
@@ -77,6 +77,19 @@ impl Csv {
     /// Whether the next record is the header.
     pub(crate) fn wants_header(&self) -> bool {
         self.columns.is_none()
+    }
+
+    /// What all records are, once the columns are known; see [`CsvOptions::knows_types`].
+    pub(crate) fn schema(&self) -> Option<Schema> {
+        let columns = self.columns.as_ref()?;
+        let field = |column: &Column| Field {
+            nullable: self.options.empty_is_null,
+            ..Field::required(&*column.name, field_type(&column.value))
+        };
+        self.options.knows_types().then(|| Schema {
+            name: "row".to_owned(),
+            fields: columns.iter().map(field).collect(),
+        })
     }
 
     /// Takes the names from the record at byte `from`, and gives the byte behind it.
@@ -177,6 +190,18 @@ impl Csv {
     fn begin<'t>(&mut self, text: &'t [u8]) -> Result<&'t str, Fault> {
         self.faulty = None;
         utf8(text)
+    }
+}
+
+/// The type of a column. `int` and `float` keep digits beyond 64 bits: a sink of exact types refuses
+/// such a value.
+fn field_type(text: &TextType) -> FieldType {
+    match text {
+        TextType::String => FieldType::String,
+        TextType::Integer => FieldType::Int64,
+        TextType::Float => FieldType::Float64,
+        TextType::Boolean => FieldType::Boolean,
+        TextType::Timestamp { .. } => FieldType::Timestamp,
     }
 }
 

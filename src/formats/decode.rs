@@ -6,7 +6,7 @@ use bytes::Bytes;
 use towpath_record::BatchBuilder;
 use towpath_sdk::config::InputFormat;
 use towpath_sdk::json::{self, Documents, Fault, Kind};
-use towpath_sdk::{Decoder, Envelope, Error, NewDecoder, Result};
+use towpath_sdk::{Decoder, Envelope, Error, NewDecoder, Result, Schemas};
 
 use crate::avro::AvroDecoder;
 use crate::csv::{Csv, CsvDecoder};
@@ -14,12 +14,14 @@ use crate::logfmt::Logfmt;
 use crate::parse::{Parsing, push};
 use crate::syslog::Syslog;
 
-/// Makes decoders of `format`.
+/// Makes decoders of `format`. Those that know the types of what they read tell `schemas` of them,
+/// and their records have the schema's id in a header.
 ///
 /// # Errors
 /// A configuration error when the options of CSV do not go together, which
 /// [`CsvOptions::check`](towpath_sdk::config::CsvOptions::check) has found before.
-pub fn decoder(format: impl Into<InputFormat>) -> Result<NewDecoder> {
+pub fn decoder(format: impl Into<InputFormat>, schemas: &Arc<dyn Schemas>) -> Result<NewDecoder> {
+    let schemas = schemas.clone();
     Ok(match format.into() {
         InputFormat::Text | InputFormat::Bytes => Arc::new(|| Box::new(Raw)),
         InputFormat::Json => Arc::new(|| Box::new(Json)),
@@ -27,7 +29,7 @@ pub fn decoder(format: impl Into<InputFormat>) -> Result<NewDecoder> {
         InputFormat::Csv(options) => {
             let csv = Csv::new(options)
                 .map_err(|why| Error::configuration("read", "CSV").because(why))?;
-            Arc::new(move || Box::new(CsvDecoder::new(csv.clone())))
+            Arc::new(move || Box::new(CsvDecoder::new(csv.clone(), schemas.clone())))
         }
         InputFormat::Logfmt { lenient } => {
             Arc::new(move || Box::new(Parsing::new(Logfmt::new(lenient))))
@@ -35,7 +37,7 @@ pub fn decoder(format: impl Into<InputFormat>) -> Result<NewDecoder> {
         InputFormat::Syslog { lenient } => {
             Arc::new(move || Box::new(Parsing::new(Syslog::new(lenient))))
         }
-        InputFormat::Avro => Arc::new(|| Box::new(AvroDecoder::default())),
+        InputFormat::Avro => Arc::new(move || Box::new(AvroDecoder::new(schemas.clone()))),
     })
 }
 

@@ -10,6 +10,7 @@ mod avro;
 mod compression;
 mod csv;
 mod decode;
+mod described;
 mod encode;
 mod fields;
 mod grok;

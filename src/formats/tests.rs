@@ -2,6 +2,7 @@
 
 mod avro;
 mod csv;
+mod described;
 mod grok;
 mod lines;
 mod parsers;
@@ -14,11 +15,20 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use towpath_record::{Batch, BatchBuilder, Header};
 use towpath_sdk::config::{
-    Compression, Fields, Format, Node, NodeValue, OptionType, Problems, Span,
+    Compression, Fields, Format, InputFormat, Node, NodeValue, OptionType, Problems, Span,
 };
-use towpath_sdk::{Codecs, Envelope, ErrorKind, Path, SinkBatch, SinkTopic, json};
+use towpath_sdk::testing::FakeSchemas;
+use towpath_sdk::{
+    Codecs, Decoder, Envelope, ErrorKind, Path, Schemas, SinkBatch, SinkTopic, json,
+};
 
-use crate::{StandardCodecs, decoder, encoder, lookup};
+use crate::{StandardCodecs, encoder, lookup};
+
+/// A decoder whose schemas nobody asks for.
+fn decoder(format: impl Into<InputFormat>) -> Box<dyn Decoder> {
+    let schemas: Arc<dyn Schemas> = Arc::new(FakeSchemas::default());
+    crate::decoder(format, &schemas).unwrap()()
+}
 
 const HEADERS: [Header<'static>; 3] = [
     Header {
@@ -157,7 +167,7 @@ fn decode(format: Format, payload: &[u8]) -> Result<Option<Batch>, String> {
         key: Some(b"k"),
         headers: &HEADERS,
     };
-    decoder(format).unwrap()()
+    decoder(format)
         .decode(payload, &envelope, &mut out)
         .map_err(|error| error.to_string())?;
     Ok(out.finish())

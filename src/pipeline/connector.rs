@@ -3,13 +3,15 @@
 use towpath_sdk::config::{
     Key, Node, NodeValue, OptionsSpec, OutputFormat, Problem, Problems, Span,
 };
-use towpath_sdk::{ConnectorType, Registry, Template, printable};
+use towpath_sdk::{ConnectorType, OnError, Registry, SourceConfig, Template, printable};
 
 use crate::diagnostic::Sources;
 use crate::fields::FieldUse;
 use crate::name;
 use crate::on_error::default_topic;
-use crate::options::{CommonOptions, InputOptions, OutputOptions, TopicSelector, TypeOptions};
+use crate::options::{
+    CommonOptions, InputOptions, OnSchemaChange, OutputOptions, TopicSelector, TypeOptions,
+};
 use crate::pipeline::{Connector, Input, Output, STREAM, Sink, Source, Stream};
 use crate::transform::{self, Role};
 
@@ -101,10 +103,12 @@ impl Reader<'_> {
         let key_names = [KEY_NAMES, &extra].concat();
         let output = self.output(&frame.role, &topic_names, &key_names, problems);
         let config = (found?.parse)(&frame.own, problems);
+        let (connector, output, config) = (frame.connector?, output?, config?);
+        check_schema_change(&frame.role, &output, &connector, Some(&*config), problems);
         Some(Source {
-            connector: frame.connector?,
-            output: output?,
-            config: config?,
+            connector,
+            output,
+            config,
         })
     }
 
@@ -115,10 +119,12 @@ impl Reader<'_> {
         let input = self.input(&frame.role, problems);
         // What it reads is a record of a topic, as what a source's `key` is made of.
         let output = self.output(&frame.own, KEY_NAMES, KEY_NAMES, problems);
+        let (connector, output) = (frame.connector?, output?);
+        check_schema_change(&frame.own, &output, &connector, None, problems);
         Some(Stream {
-            connector: frame.connector?,
+            connector,
             input: input?,
-            output: output?,
+            output,
         })
     }
 
@@ -179,6 +185,7 @@ impl Reader<'_> {
                 None => None,
             },
             partition_by: options.partition_by,
+            on_schema_change: options.on_schema_change.unwrap_or(OnSchemaChange::Fail),
             topic_span,
         })
     }
@@ -373,6 +380,30 @@ impl Reader<'_> {
             node: node.clone(),
             fields: Vec::new(),
         })
+    }
+}
+
+/// Reports an `on_schema_change` among the options at `node` that could do nothing. A stream has no
+/// `source`: the records that it reads may have schemas.
+fn check_schema_change(
+    node: &Node,
+    output: &Output,
+    connector: &Connector,
+    source: Option<&dyn SourceConfig>,
+    problems: &mut Problems,
+) {
+    let Some(span) = node.get("on_schema_change").map(|node| node.span) else {
+        return;
+    };
+    if source.is_some_and(|source| !source.knows_types()) {
+        let problem = Problem::new(span, "this source does not know the types of its records");
+        let help = "take it out; `format: avro` knows them, and csv whose `columns` have types";
+        problems.push(problem.help(help));
+    } else if output.on_schema_change == OnSchemaChange::DeadLetter
+        && connector.on_error.action != OnError::DeadLetter
+    {
+        let problem = Problem::new(span, "dead letters go where `on_error` keeps them");
+        problems.push(problem.help("add `on_error: dead_letter`"));
     }
 }
 

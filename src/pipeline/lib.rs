@@ -42,8 +42,8 @@ pub use load::{ExistingTopic, Loaded, Surroundings, load, load_with_cases};
 pub use manual::{ManualTable, NameInTemplates, manual_tables, template_names};
 pub use on_error::BadRecords;
 pub use options::{
-    Cleanup, PartitionBy, Partitions, Retention, Retry, TopicSelector, sink_options,
-    source_options, stream_options,
+    Cleanup, OnSchemaChange, PartitionBy, Partitions, Retention, Retry, TopicSelector,
+    sink_options, source_options, stream_options,
 };
 pub use picture::picture;
 pub use pipeline::{Connector, Input, Output, Pipeline, STREAM, Sink, Source, Stream, Topic};

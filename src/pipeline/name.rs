@@ -1,7 +1,7 @@
 //! Names: what Kafka allows for a topic, for pipelines and connectors too.
 
 use towpath_sdk::config::{Node, Problem, Problems};
-use towpath_sdk::printable;
+use towpath_sdk::{is_internal_topic, printable};
 
 /// The longest topic name of Kafka.
 const NAME_BYTES_MAX: usize = 249;
@@ -33,6 +33,9 @@ pub(crate) fn wrong(name: &str) -> Option<String> {
     }
     if name.len() > NAME_BYTES_MAX {
         return Some(format!("it has {} bytes", name.len()));
+    }
+    if is_internal_topic(name) {
+        return Some("names that begin with `__towpath.` are Towpath's own".to_owned());
     }
     name.chars()
         .find(|character| !legal(*character))

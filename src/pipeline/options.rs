@@ -6,7 +6,7 @@ use towpath_sdk::config::{
     Duration, Form, Format, Integer, Kind, Limit, Node, NodeValue, OneOrMany, OptionType,
     OptionsSpec, Pattern, Problem, Problems, Size, Start, whole_number,
 };
-use towpath_sdk::{choice, options};
+use towpath_sdk::{choice, is_internal_topic, options};
 
 use crate::case::CasesLater;
 
@@ -94,6 +94,10 @@ options! {
         pub key: Option<Unchecked>,
         /// How a record's partition is chosen; default: by the key if there is one, else by source.
         pub partition_by: Option<PartitionBy>,
+        /// What happens when the schema of a topic's records changes so that what was made for the
+        /// one before does not go with it; default: `fail`. For streams, and for sources that know
+        /// their types.
+        pub on_schema_change: Option<OnSchemaChange>,
     }
 
     /// What every stream and sink has.
@@ -148,6 +152,18 @@ choice! {
         Key = "key",
         /// One partition after the other, record by record.
         RoundRobin = "round_robin",
+    }
+}
+
+choice! {
+    /// What happens when the schema of a topic's records changes incompatibly.
+    pub enum OnSchemaChange {
+        /// The connector stops; what it had read together with the first such record is read again.
+        Fail = "fail",
+        /// The schema becomes the topic's next version all the same.
+        Evolve = "evolve",
+        /// Such records go where `on_error` says; it must be `dead_letter`.
+        DeadLetter = "dead_letter",
     }
 }
 
@@ -277,7 +293,9 @@ impl TopicSelector {
     pub fn matches(&self, topic: &str) -> bool {
         match self {
             Self::Name(name) => name == topic,
-            Self::Pattern(pattern) => pattern.is_match(topic.as_bytes()),
+            Self::Pattern(pattern) => {
+                !is_internal_topic(topic) && pattern.is_match(topic.as_bytes())
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ use towpath_sdk::{SinkConfig, SourceConfig, Template};
 use crate::case::Case;
 use crate::fields::FieldUse;
 use crate::on_error::BadRecords;
-use crate::options::{Cleanup, PartitionBy, Partitions, Retention, Retry, TopicSelector};
+use crate::options::{
+    Cleanup, OnSchemaChange, PartitionBy, Partitions, Retention, Retry, TopicSelector,
+};
 use crate::transform::{self, ConfiguredTransform};
 
 /// One pipeline file, checked. `Debug` shows names only.
@@ -144,6 +146,8 @@ pub struct Output {
     pub key: Option<Template>,
     /// `None`: by the key of a record that has one, else by source.
     pub partition_by: Option<PartitionBy>,
+    /// What is done when a topic's schema changes incompatibly.
+    pub on_schema_change: OnSchemaChange,
     /// Where `topic` stands.
     pub(crate) topic_span: Span,
 }

@@ -12,6 +12,7 @@ use towpath_log::Log;
 use crate::assignment::{Assigned, partitions, share};
 use crate::budget::Budget;
 use crate::health::TaskHealth;
+use crate::schemas::SchemaRegistry;
 use crate::spec::{ConnectorSpec, InputSpec, Side};
 use crate::stats::Stats;
 use crate::status::TaskState;
@@ -62,7 +63,14 @@ impl Connector {
     }
 
     /// Starts all tasks, which are told `signal`; the last run must have ended.
-    pub fn start(&self, log: &Log, budget: &Budget, drain: bool, signal: Signal) {
+    pub fn start(
+        &self,
+        log: &Log,
+        schemas: &Arc<SchemaRegistry>,
+        budget: &Budget,
+        drain: bool,
+        signal: Signal,
+    ) {
         let signals = Arc::new(watch::Sender::new(signal));
         let (spec, assigned, later) = match self.spec.input() {
             None => (self.spec.clone(), Arc::default(), BTreeSet::new()),
@@ -79,6 +87,7 @@ impl Connector {
                 drain,
                 health: cell.clone(),
                 stats: self.stats.clone(),
+                schemas: schemas.clone(),
             };
             health.push(cell);
             let stop = Stop::new(signals.subscribe());

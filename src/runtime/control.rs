@@ -12,6 +12,7 @@ mod offsets;
 mod payload;
 mod produce;
 mod records;
+mod schemas;
 mod topics;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use crate::Worker;
 use crate::commit::{hand_over, log_error, settled};
 use crate::spec::ConnectorSpec;
 
+pub use crate::schemas::{FieldText, SchemaText};
 pub(crate) use dead_letters::mark_dead_letter_topics;
 pub use dead_letters::{
     DeadLetter, DeadLetterGroup, DeadLetterTopic, DeadLettersPage, DeadLettersRequest, DropRequest,
@@ -39,6 +41,7 @@ pub use offsets::{
 pub use payload::Payload;
 pub use produce::{NewRecord, ProduceRequest, Produced, ProducedTo};
 pub use records::{RecordsPage, RecordsRequest, TailRecord};
+pub use schemas::{SchemaSubject, SchemaVersion};
 pub use topics::{Partition, Topic, TopicReader};
 
 /// Owner of what is no connector's: which connectors are paused, and records of `produce`.

@@ -7,7 +7,8 @@ use towpath_log::{GroupOffset, Log, ReadTo, Writer};
 use towpath_record::Batch;
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, NewDecoder, Part, Refused, Result, Source, SourceContext, StateChange, Tolerance,
+    Error, NewDecoder, Part, Refused, Result, Schemas, Source, SourceContext, StateChange,
+    Tolerance,
 };
 
 use crate::assignment::Assigned;
@@ -51,8 +52,9 @@ impl Incoming {
 }
 
 impl Feed {
-    pub fn of_source(source: &SourceSpec) -> Result<Self> {
-        let new_decoder = towpath_formats::decoder(source.config.format())?;
+    pub fn of_source(source: &SourceSpec, context: &TaskContext) -> Result<Self> {
+        let schemas: Arc<dyn Schemas> = context.schemas.clone();
+        let new_decoder = towpath_formats::decoder(source.config.format(), &schemas)?;
         Ok(Self::System(source.config.source(), new_decoder))
     }
 
@@ -106,6 +108,7 @@ impl Feed {
             drain: context.drain,
             state: state.clone(),
             new_decoder: new_decoder.clone(),
+            schemas: context.schemas.clone(),
             codecs: Arc::new(towpath_formats::StandardCodecs),
             on_error: on_error.clone(),
             health: context.health.clone(),

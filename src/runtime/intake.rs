@@ -9,6 +9,7 @@ use towpath_sdk::{Origin, Refused, Result, Tolerance};
 use crate::chain::{Chain, From};
 use crate::feed::Incoming;
 use crate::route::Router;
+use crate::schemas::{SchemaRegistry, SubjectVersion};
 use crate::spec::{ConnectorSpec, OutputSpec, Side};
 use crate::step::{Changes, Sequence};
 use crate::stretch::{Early, Stretch};
@@ -34,6 +35,7 @@ impl Intake {
         output: &OutputSpec,
         on_error: &Tolerance,
         log: &Log,
+        schemas: &Arc<SchemaRegistry>,
     ) -> Result<Self> {
         let early = match &spec.side {
             Side::Source(source) => Some(Early::new(spec, source)),
@@ -43,8 +45,23 @@ impl Intake {
             chain: Chain::new(&spec.configured.transforms, on_error.clone()),
             early,
             sequences: Vec::new(),
-            router: Router::new(spec.clone(), output, on_error.clone(), log.clone())?,
+            router: Router::new(spec.clone(), output, on_error.clone(), log.clone(), schemas)?,
         })
+    }
+
+    /// Has `topic` keep the schemas of records that were refused, which go there.
+    pub fn keep_schemas(&mut self, topic: &str, refused: &[Refused]) -> Result<()> {
+        let schemas = self.router.schemas.as_mut();
+        schemas.map_or(Ok(()), |schemas| schemas.keep(topic, refused))
+    }
+
+    /// What the next append set must register for its records, as a batch, and which versions.
+    pub fn registration(
+        &mut self,
+        now_ms: i64,
+    ) -> Result<Option<(TopicBatch, Vec<SubjectVersion>)>> {
+        let schemas = self.router.schemas.as_mut();
+        schemas.map_or(Ok(None), |schemas| schemas.registration(now_ms))
     }
 
     /// Gets ready for the records of `sequence`: once, before the first of them. What is remembered

@@ -23,6 +23,7 @@ pub mod rehearsal;
 mod report;
 mod retry;
 mod route;
+mod schemas;
 mod sink_task;
 mod source_task;
 mod spec;

@@ -13,15 +13,16 @@ use std::sync::Arc;
 
 use towpath_log::{Cleanup, Log, PARTITIONS_MAX, TopicBatch, TopicInfo};
 use towpath_pipeline::PartitionBy;
-use towpath_record::{BatchBuilder, BatchError, Record};
+use towpath_record::{BatchBuilder, BatchError, Header, Headers, Record};
 use towpath_sdk::{
-    Error, ErrorKind, Fill, Origin, Original, RecordScope, Refused, Result, Scope, Stage,
-    TemplateName, Tolerance,
+    Error, ErrorKind, Fill, Origin, Original, RecordScope, Refused, Result, SchemaHeaders, Scope,
+    Stage, TemplateName, Tolerance,
 };
 
 use crate::budget::READ_BYTES;
 use crate::commit::log_error;
 use crate::partition;
+use crate::schemas::{Admission, SchemaRegistry};
 use crate::spec::{ConnectorSpec, OutputSpec};
 use crate::stretch::Stretch;
 use topic::Topic;
@@ -32,6 +33,8 @@ pub(crate) struct Router {
     output: OutputSpec,
     on_error: Tolerance,
     log: Log,
+    /// `None`: records have no schemas.
+    pub schemas: Option<Admission>,
     /// Topics that were written to; the first one is the fixed topic, if there is one.
     topics: Vec<Topic>,
     /// Their places by name.
@@ -46,8 +49,11 @@ impl Router {
         output: &OutputSpec,
         on_error: Tolerance,
         log: Log,
+        schemas: &Arc<SchemaRegistry>,
     ) -> Result<Self> {
+        let admission = |on_change| Admission::new(schemas.clone(), on_change);
         let mut router = Self {
+            schemas: output.on_schema_change.map(admission),
             spec,
             output: output.clone(),
             on_error,
@@ -69,7 +75,7 @@ impl Router {
         now_ms: i64,
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<TopicBatch>> {
-        if self.go_whole(&parts) {
+        if self.go_whole(&parts) && self.take_whole(&parts) {
             return Ok(self.whole(parts));
         }
         for part in &parts {
@@ -113,6 +119,23 @@ impl Router {
             && (topic.partitions() == 1 || together())
     }
 
+    /// Whether the fixed topic takes the schemas of all records.
+    fn take_whole(&mut self, parts: &[Stretch]) -> bool {
+        let (Some(schemas), Some(topic)) = (&mut self.schemas, self.topics.first()) else {
+            return true;
+        };
+        let mut records = parts.iter().flat_map(|part| part.batch.records()).flatten();
+        records.all(|record| schemas.check(0, &topic.name, record.headers).is_ok())
+    }
+
+    /// Whether the topic at `index` takes the schemas of `record`.
+    fn take_schemas(&mut self, index: usize, record: &Record<'_>) -> Result<()> {
+        match &mut self.schemas {
+            Some(schemas) => schemas.check(index, &self.topics[index].name, record.headers),
+            None => Ok(()),
+        }
+    }
+
     /// Batches as they came, for the fixed topic.
     fn whole(&mut self, parts: Vec<Stretch>) -> Vec<TopicBatch> {
         let partition_by = self.output.partition_by;
@@ -142,6 +165,7 @@ impl Router {
                 && key_stands
                 && self.fits(&record)
                 && self.topics[0].check_key(record.key).is_ok()
+                && self.take_schemas(0, &record).is_ok()
             {
                 let partition = self.partition_of(0, record.key, part);
                 let builder = &mut self.topics[0].builders[partition as usize];
@@ -202,6 +226,7 @@ impl Router {
             Some(topic) => self.named(topic.as_bytes())?,
             None => self.topic_of(scope, topic)?,
         };
+        self.take_schemas(index, record)?;
         let template = self.output.key.as_ref().filter(|_| !part.key_stands);
         let own_key = match template {
             Some(template) => {
@@ -217,12 +242,11 @@ impl Router {
         let builder = &mut self.topics[index].builders[partition as usize];
         let pushed = match own_key == record.key {
             true => builder.copy(record),
-            false => builder.push_with_headers_of(
-                record.timestamp_ms,
-                own_key,
-                record.value,
-                record.headers,
-            ),
+            false => {
+                let mut bytes = Vec::new();
+                let headers = without_key_schema(record.headers, &mut bytes);
+                builder.push_with_headers_of(record.timestamp_ms, own_key, record.value, headers)
+            }
         };
         pushed.map_err(|error| malformed(scope.origin, error))
     }
@@ -337,6 +361,21 @@ pub(crate) fn keyless(topic: &str) -> Error {
             "it is compacted, which keeps the newest record of each key, and the record has no key",
         )
         .remedy("give the source a `key`, or declare the topic without `cleanup: compact`")
+}
+
+/// The headers of a record that gets another key, made in `bytes` if need be: what described the key
+/// before does not describe that one.
+fn without_key_schema<'a>(headers: Headers<'a>, bytes: &'a mut Vec<u8>) -> Headers<'a> {
+    let is_of_key = |header: &Header<'_>| SchemaHeaders::KEY.contain(header);
+    if !headers.iter().flatten().any(|header| is_of_key(&header)) {
+        return headers;
+    }
+    let mut count = 0;
+    for header in headers.iter().flatten().filter(|header| !is_of_key(header)) {
+        header.put(bytes);
+        count += 1;
+    }
+    Headers::encoded(count, bytes)
 }
 
 fn malformed(origin: &Origin, error: BatchError) -> Error {

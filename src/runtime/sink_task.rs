@@ -174,6 +174,7 @@ impl<'a> SinkTask<'a> {
             state: self.state.clone(),
             encoder: towpath_formats::encoder(format, &fields)?,
             value_at: towpath_formats::lookup,
+            schemas: self.context.schemas.clone(),
             codecs: Arc::new(towpath_formats::StandardCodecs),
             on_error: self.on_error.clone(),
             health: self.context.health.clone(),

@@ -22,6 +22,7 @@ use crate::commit::{Outcome, hand_over, settled};
 use crate::dead_letter::DeadLetters;
 use crate::feed::{Feed, Taken};
 use crate::intake::Intake;
+use crate::schemas::SubjectVersion;
 use crate::spec::{ConnectorSpec, OutputSpec, SourceSpec, StreamSpec};
 use crate::status;
 use crate::step::Sequence;
@@ -37,6 +38,8 @@ struct InFlight {
     records: u64,
     bytes: u64,
     refused: Vec<Refused>,
+    /// Versions of schemas that it registers.
+    registered: Vec<SubjectVersion>,
     _share: Share,
 }
 
@@ -68,7 +71,7 @@ pub(crate) async fn run_source(
     stop: Stop,
 ) -> Result<Ended> {
     let state = TaskState::open(context, spec, log).await?;
-    let feed = Feed::of_source(source)?;
+    let feed = Feed::of_source(source, context)?;
     let mut task = SourceTask::new((context, spec), &source.output, feed, state, log)?;
     task.remember(Sequence::Task(context.task))?;
     task.open_tables(log)?;
@@ -108,7 +111,7 @@ impl<'a> SourceTask<'a> {
         Ok(Self {
             context,
             feed,
-            intake: Intake::new(spec, output, &on_error, log)?,
+            intake: Intake::new(spec, output, &on_error, log, &context.schemas)?,
             on_error,
             dead_letters: DeadLetters::of(context, spec, log),
             writer: state.writer().clone(),
@@ -206,7 +209,11 @@ impl<'a> SourceTask<'a> {
         share.hold(bytes + refused_bytes as u64);
         if let Some(dead_letters) = &mut self.dead_letters {
             batches.extend(dead_letters.batch(&refused, now_ms)?);
+            self.intake.keep_schemas(&dead_letters.topic, &refused)?;
         }
+        let registration = self.intake.registration(now_ms)?;
+        let (registration, registered) = registration.unzip();
+        batches.extend(registration);
         let mut state = self.state.remember(self.intake.take_changes());
         state.extend(self.state.change(taken.state));
         let set = AppendSet {
@@ -221,6 +228,7 @@ impl<'a> SourceTask<'a> {
             records,
             bytes,
             refused,
+            registered: registered.unwrap_or_default(),
             _share: share,
         });
         Ok(())
@@ -232,6 +240,7 @@ impl<'a> SourceTask<'a> {
             return Ok(());
         };
         self.committed += 1;
+        self.context.schemas.committed(&done.registered);
         self.context.health.reset_attempts();
         self.context.stats.add(done.records, done.bytes);
         report_refused(self.context, &done.refused, self.dead_letters.as_ref());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use towpath_log::{Log, Registration, Retention, TopicConfig};
 use towpath_pipeline::{
-    Cleanup, Connector, Input, Loaded, Output, PartitionBy, Pipeline, Sink, Source, Stream, Topic,
-    TopicSelector, WorkerConfig,
+    Cleanup, Connector, Input, Loaded, OnSchemaChange, Output, PartitionBy, Pipeline, Sink, Source,
+    Stream, Topic, TopicSelector, WorkerConfig,
 };
 use towpath_sdk::config::{Format, Limit, Start};
 use towpath_sdk::{SinkConfig, SourceConfig, Template, Tolerance};
@@ -65,6 +65,8 @@ pub(crate) struct OutputSpec {
     pub topic_config: TopicConfig,
     pub key: Option<Template>,
     pub partition_by: PartitionBy,
+    /// What is done when a topic's schema changes incompatibly; `None`: records have no schemas.
+    pub on_schema_change: Option<OnSchemaChange>,
     pub max_record_bytes: u64,
 }
 
@@ -100,9 +102,13 @@ impl ConnectorSpec {
 
     fn source(pipeline: &Pipeline, source: &Source, config: &WorkerConfig) -> Self {
         let tasks_max = source.config.tasks_max();
+        let mut output = OutputSpec::new(&source.output, Some(source.format()), config);
+        output
+            .on_schema_change
+            .take_if(|_| !source.config.knows_types());
         let side = Side::Source(SourceSpec {
             config: source.config.clone(),
-            output: OutputSpec::new(&source.output, Some(source.format()), config),
+            output,
         });
         Self::new(pipeline, &source.connector, tasks_max, side, config)
     }
@@ -242,6 +248,7 @@ impl OutputSpec {
             topic_config: topic_config(None, format, config),
             key: output.key.clone(),
             partition_by: output.partition_by.unwrap_or(PartitionBy::Key),
+            on_schema_change: Some(output.on_schema_change),
             max_record_bytes: config.max_record.0,
         }
     }

@@ -22,6 +22,7 @@ use crate::clock::now_ms;
 use crate::commit::log_error;
 use crate::health::TaskHealth;
 use crate::retry::Backoff;
+use crate::schemas::SchemaRegistry;
 use crate::stats::Stats;
 use crate::status::TaskState;
 
@@ -54,6 +55,7 @@ pub(crate) struct TaskContext {
     pub drain: bool,
     pub health: Arc<TaskHealth>,
     pub stats: Arc<Stats>,
+    pub schemas: Arc<SchemaRegistry>,
 }
 
 /// The receiving end of [`Signal`]s.

@@ -4,6 +4,7 @@ mod changes;
 mod dead_letters;
 mod fakes;
 mod remembering;
+mod schemas;
 mod streams;
 mod transforms;
 

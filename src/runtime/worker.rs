@@ -17,6 +17,7 @@ use crate::budget::{Budget, SINK_BYTES};
 use crate::clock::now_ms;
 use crate::commit::log_error;
 use crate::connector::Connector;
+use crate::schemas::SchemaRegistry;
 use crate::spec::{ConnectorSpec, Side};
 use crate::status::TaskState;
 use crate::supervisor::{STOP_DEADLINE, Signal};
@@ -70,6 +71,7 @@ pub fn check_drain(loaded: &Loaded) -> Result<()> {
 /// A running worker. Shared; all methods may be called concurrently.
 pub struct Worker {
     log: Log,
+    schemas: Arc<SchemaRegistry>,
     options: WorkerOptions,
     started_ms: u64,
     budget: Budget,
@@ -104,6 +106,7 @@ impl Worker {
         let limit_bytes = options.config.memory_limit.0.saturating_sub(sink_bytes);
         let worker = Arc::new(Self {
             budget: Budget::new(limit_bytes),
+            schemas: Arc::new(SchemaRegistry::new(log.clone())),
             log,
             options,
             started_ms: now_ms(),
@@ -325,7 +328,8 @@ impl Worker {
         } else {
             Signal::Run
         };
-        connector.start(&self.log, &self.budget, self.options.drain, signal);
+        let (drain, schemas) = (self.options.drain, &self.schemas);
+        connector.start(&self.log, schemas, &self.budget, drain, signal);
     }
 
     fn registrations(&self) -> Vec<Registration> {

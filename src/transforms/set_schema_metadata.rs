@@ -1,38 +1,21 @@
 //! `set_schema_metadata`: another name or version for the schema of a record, as Kafka Connect's
 //! `SetSchemaMetadata` does.
 //!
-//! A record with a schema has its id in a header ([`VALUE`], [`KEY`]). Name and version of the
-//! schema may stand beside it, in headers that this transform sets: they hold in the place of those
-//! that the id leads to.
+//! A record with a schema has its id in a header ([`SchemaHeaders`]). Name and version of the schema
+//! may stand beside it, in headers that this transform sets: they hold in the place of those that
+//! the id leads to. A transform that changes the value takes all three away, so this one stands
+//! before it or not at all.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use towpath_sdk::config::{Node, Problems, options};
 use towpath_sdk::{
-    Cell, Error, Result, Side, Transform, TransformConfig, TransformContext, TransformExample,
-    TransformType, WorkingBatch,
+    Cell, Error, Result, SchemaHeaders, Side, Transform, TransformConfig, TransformContext,
+    TransformExample, TransformType, WorkingBatch,
 };
 
 use crate::target::Target;
-
-/// The headers that one half of a record has for its schema.
-struct SchemaHeaders {
-    id: &'static str,
-    name: &'static str,
-    version: &'static str,
-}
-
-const VALUE: SchemaHeaders = SchemaHeaders {
-    id: "towpath.schema.id",
-    name: "towpath.schema.name",
-    version: "towpath.schema.version",
-};
-const KEY: SchemaHeaders = SchemaHeaders {
-    id: "towpath.key_schema.id",
-    name: "towpath.key_schema.name",
-    version: "towpath.key_schema.version",
-};
 
 options! {
     /// At least one of `name` and `version` is given.
@@ -55,8 +38,8 @@ pub(crate) const TYPE: TransformType = TransformType {
     examples: &[TransformExample {
         title: "the name under which sinks know the type",
         options: "name: shop.Order",
-        input: r#"{"id":7}  # header towpath.schema.id: 3"#,
-        output: r#"{"id":7}  # header towpath.schema.id: 3; header towpath.schema.name: shop.Order"#,
+        input: r#"{"id":7}  # header towpath.schema.id: 5f0c1e9ab2d47c36"#,
+        output: r#"{"id":7}  # header towpath.schema.id: 5f0c1e9ab2d47c36; header towpath.schema.name: shop.Order"#,
     }],
 };
 
@@ -75,10 +58,7 @@ fn parse(node: &Node, problems: &mut Problems) -> Option<Arc<dyn TransformConfig
         problems.add(node.span_of("name"), why);
         return None;
     }
-    let headers = match target {
-        Target::Value => VALUE,
-        Target::Key => KEY,
-    };
+    let headers = SchemaHeaders::of(target.side());
     let name = name.map(|name| (headers.name, name));
     let version = version.map(|version| (headers.version, version.to_string()));
     Some(Arc::new(SetSchemaMetadata {
@@ -113,7 +93,8 @@ impl Transform for SetSchemaMetadata {
                 }
                 let schema = format!("the schema of the {}", self.side.as_str());
                 return Err(Error::record("set name and version of", schema)
-                    .because(format!("the record has none: no header `{}`", self.id)));
+                    .because(format!("the record has none: no header `{}`", self.id))
+                    .remedy("put it before the transforms that change the value or key"));
             }
             let is_set = |name: &[u8]| self.set.iter().any(|(set, _)| set.as_bytes() == name);
             batch.retain_headers(row, |header| !is_set(header.key));

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use towpath_record::{Batch, BatchBuilder, stamp_base_offset};
 use towpath_sdk::config::{Format, Key, Node, NodeValue, Problems, Span};
-use towpath_sdk::testing::{FakeHealth, FakeState, NoCodecs, TextEncoder};
+use towpath_sdk::testing::{FakeHealth, FakeSchemas, FakeState, NoCodecs, TextEncoder};
 use towpath_sdk::{OnError, Sink, SinkBatch, SinkContext, SinkTopic};
 
 /// Commits what was flushed.
@@ -70,6 +70,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         state: state.clone(),
         encoder: Box::new(TextEncoder),
         value_at: |_, _| Ok(None),
+        schemas: Arc::new(FakeSchemas::default()),
         codecs: Arc::new(NoCodecs),
         on_error: OnError::Fail.into(),
         health: Arc::new(FakeHealth::default()),

@@ -43,7 +43,7 @@ pub use refused::{
     Limits, OnError, Original, Place, RATE_RECORDS_MIN, REFUSED_MAX, Refused, Stage, Tolerance,
 };
 pub use registry::{ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType};
-pub use schema::{Field, FieldType, Schema};
+pub use schema::{Field, FieldType, Schema, SchemaHeaders, SchemaId, Schemas};
 pub use secret::{hide_secrets, keep_secret};
 pub use sink::{Flushed, Sink, SinkBatch, SinkContext, SinkOffset, SinkPartition, SinkTopic};
 pub use sink_progress::SinkProgress;
@@ -54,4 +54,6 @@ pub use transform::{
     Transform, TransformChanges, TransformConfig, TransformContext, TransformExample, TransformType,
 };
 pub use value::Value;
-pub use working::{Cell, Outgoing, RefusedRow, Side, WorkingBatch, in_topic_name};
+pub use working::{
+    Cell, Outgoing, RefusedRow, Side, WorkingBatch, in_topic_name, is_internal_topic,
+};

@@ -51,6 +51,12 @@ pub trait SourceConfig: Debug + Send + Sync {
     /// declared.
     fn format(&self) -> InputFormat;
 
+    /// Whether it knows the types of its records. Only then are the schemas that their headers name
+    /// registered; without it no header may name one.
+    fn knows_types(&self) -> bool {
+        self.format().knows_types()
+    }
+
     /// The most tasks that make sense.
     fn tasks_max(&self) -> u32 {
         u32::MAX

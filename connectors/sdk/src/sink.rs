@@ -7,8 +7,8 @@ use towpath_record::{Batch, Record};
 
 use crate::config::Format;
 use crate::{
-    Codecs, Encoder, Error, Health, Refused, Result, State, StateChange, Tolerance, ValueAt,
-    async_trait,
+    Codecs, Encoder, Error, Health, Refused, Result, Schemas, State, StateChange, Tolerance,
+    ValueAt, async_trait,
 };
 
 /// One task of a sink.
@@ -77,6 +77,8 @@ pub struct SinkContext {
     pub encoder: Box<dyn Encoder>,
     /// For templates that look into a record's value.
     pub value_at: ValueAt,
+    /// For a sink that wants exact types: what the ids in [`crate::SchemaHeaders`] mean.
+    pub schemas: Arc<dyn Schemas>,
     pub codecs: Arc<dyn Codecs>,
     pub on_error: Tolerance,
     /// Where to say that one place has a problem while the others go on.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use towpath_record::Batch;
 
 use crate::{
-    Codecs, Health, NewDecoder, Refused, Result, State, StateChange, Tolerance, async_trait,
+    Codecs, Health, NewDecoder, Refused, Result, Schemas, State, StateChange, Tolerance,
+    async_trait,
 };
 
 /// The longest record a source may be asked to take: it has to fit in memory, and in a batch.
@@ -69,6 +70,8 @@ pub struct SourceContext {
     pub state: Arc<dyn State>,
     /// Makes a decoder for each place that is read; decoders may carry what they have seen.
     pub new_decoder: NewDecoder,
+    /// For a source that knows the types of its records.
+    pub schemas: Arc<dyn Schemas>,
     /// For compressed input.
     pub codecs: Arc<dyn Codecs>,
     /// What is done with bad records.

@@ -14,7 +14,7 @@ use crate::config::Format;
 use crate::json::{Documents, NodeId, Span};
 use crate::{Error, ErrorKind, Result};
 pub use emit::Outgoing;
-pub use topic::in_topic_name;
+pub use topic::{in_topic_name, is_internal_topic};
 
 /// Text made in one batch at most, so that no chain of transforms grows without bound.
 const MADE_BYTES_MAX: usize = 256 << 20;
@@ -45,7 +45,7 @@ pub struct WorkingBatch {
 }
 
 /// Which half of a record a transform works on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Side {
     /// The key.
     Key,
@@ -281,6 +281,7 @@ impl WorkingBatch {
     /// # Errors
     /// A record error when the batch has too many values.
     pub fn split(&mut self, row: usize, values: impl IntoIterator<Item = Cell>) -> Result<()> {
+        self.forget_schema(row, Side::Value);
         let original = self.rows[row];
         self.drop_row(row);
         for value in values {

@@ -1,18 +1,20 @@
 //! The object container file: a header with the schema, then blocks, each with a marker behind it.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, DeflateEncoder};
 use towpath_record::BatchBuilder;
 use towpath_sdk::config::{AvroCodec, AvroOutput, AvroSchema};
 use towpath_sdk::json::{Documents, Fault};
-use towpath_sdk::{Decoder, Envelope, Error, Result};
+use towpath_sdk::{Decoder, Envelope, Error, Result, Schemas};
 
 use super::binary::{Input, put_bytes, put_long};
 use super::decode::decode;
+use super::description::description;
 use super::encode::{Misfit, encode};
-use crate::parse::push;
+use crate::described::Description;
 
 const MAGIC: &[u8] = b"Obj\x01";
 /// Bytes of a block, decompressed, at most.
@@ -75,14 +77,24 @@ fn crc32(bytes: &[u8]) -> [u8; 4] {
 }
 
 /// Reads whole files: each payload is one.
-#[derive(Debug, Default)]
 pub(crate) struct AvroDecoder {
+    schemas: Arc<dyn Schemas>,
     made: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl AvroDecoder {
-    fn parse(&mut self, payload: &[u8]) -> Result<(), Error> {
+    pub(crate) fn new(schemas: Arc<dyn Schemas>) -> Self {
+        let (made, ends) = (Vec::new(), Vec::new());
+        Self {
+            schemas,
+            made,
+            ends,
+        }
+    }
+
+    /// Makes the records of a file, and gives what describes them.
+    fn parse(&mut self, payload: &[u8]) -> Result<Description> {
         let fault = |fault: Fault| Error::record("read", "Avro").because(fault);
         let mut input = Input::new(payload);
         let (schema, codec, marker) = header(&mut input)?;
@@ -101,7 +113,10 @@ impl AvroDecoder {
                 return Err(fault(input.fault("a block without its marker")));
             }
         }
-        Ok(())
+        match description(&schema) {
+            Some(described) => Ok(Description::new(self.schemas.id_of(described)?)),
+            None => Ok(Description::default()),
+        }
     }
 
     fn block(&mut self, schema: &AvroSchema, count: usize, block: &[u8]) -> Result<(), Fault> {
@@ -172,10 +187,10 @@ impl Decoder for AvroDecoder {
     ) -> Result<()> {
         self.made.clear();
         self.ends.clear();
-        self.parse(payload)?;
+        let mut description = self.parse(payload)?;
         let mut start = 0;
         for &end in &self.ends {
-            push(&self.made[start..end], envelope, out)?;
+            description.push(&self.made[start..end], envelope, out)?;
             start = end;
         }
         Ok(())

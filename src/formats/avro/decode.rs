@@ -149,8 +149,13 @@ fn logical_text(scalar: &Type, input: &mut Input<'_>) -> Result<Option<String>, 
         Type::Time(units) => logical::time(input.long()?, *units),
         Type::Timestamp(units) => logical::timestamp(input.long()?, *units),
         Type::LocalTimestamp(units) => logical::local_timestamp(input.long()?, *units),
-        Type::Decimal(scale, None) => logical::decimal(input.bytes()?, *scale),
-        Type::Decimal(scale, Some(size)) => logical::decimal(input.take(*size)?, *scale),
+        Type::Decimal { scale, size, .. } => {
+            let bytes = match size {
+                None => input.bytes()?,
+                Some(size) => input.take(*size)?,
+            };
+            logical::decimal(bytes, *scale)
+        }
         Type::UuidFixed => Some(logical::uuid(input.array()?)),
         Type::Duration => {
             let mut part = || Ok::<_, Fault>(u32::from_le_bytes(input.array()?));

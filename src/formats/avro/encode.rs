@@ -255,7 +255,7 @@ fn put_text(scalar: &Type, text: &str, out: &mut Vec<u8>) -> Result<(), &'static
                 out,
             );
         }
-        Type::Decimal(scale, size) => {
+        Type::Decimal { scale, size, .. } => {
             let bytes = logical::decimal_bytes(text, *scale).ok_or(LOGICAL)?;
             put_decimal(&bytes, *size, out)?;
         }

@@ -1,10 +1,13 @@
 //! A decoder of CSV: any number of records a payload.
 
+use std::sync::Arc;
+
 use towpath_record::BatchBuilder;
-use towpath_sdk::{Decoder, Envelope, Error, Result};
+use towpath_sdk::{Decoder, Envelope, Error, Result, Schemas};
 
 use super::Csv;
-use crate::parse::{Fault, Parser, push};
+use crate::described::Description;
+use crate::parse::{Fault, Parser};
 
 /// Reads the records of each payload; the first record it meets is the header, if one is wanted.
 /// So a decoder belongs to one file, whose lines it is given from the first on. When the header is
@@ -18,10 +21,13 @@ pub(crate) struct CsvDecoder {
     /// The objects of a payload one behind the other, and where each ends.
     made: Vec<u8>,
     ends: Vec<usize>,
+    schemas: Arc<dyn Schemas>,
+    /// Of the records, once there was one.
+    description: Option<Description>,
 }
 
 impl CsvDecoder {
-    pub(crate) fn new(csv: Csv) -> Self {
+    pub(crate) fn new(csv: Csv, schemas: Arc<dyn Schemas>) -> Self {
         let (made, ends) = (Vec::new(), Vec::new());
         Self {
             csv,
@@ -29,6 +35,8 @@ impl CsvDecoder {
             header: None,
             made,
             ends,
+            schemas,
+            description: None,
         }
     }
 
@@ -86,7 +94,14 @@ impl Decoder for CsvDecoder {
         }
         let mut start = 0;
         for &end in &self.ends {
-            push(&self.made[start..end], envelope, out)?;
+            let description = match &mut self.description {
+                Some(known) => known,
+                None => self.description.insert(match self.csv.schema() {
+                    Some(schema) => Description::new(self.schemas.id_of(schema)?),
+                    None => Description::default(),
+                }),
+            };
+            description.push(&self.made[start..end], envelope, out)?;
             start = end;
         }
         Ok(())

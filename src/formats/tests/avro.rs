@@ -2,13 +2,13 @@
 
 use towpath_sdk::config::{AvroCodec, AvroOutput, AvroSchema, InputFormat};
 
+use super::decoder;
 use crate::avro::AvroWriter;
-use crate::decoder;
 
 /// The records of the file `bytes` as JSON.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut out = towpath_record::BatchBuilder::default();
-    let read = decoder(InputFormat::Avro).unwrap()().decode(bytes, &Default::default(), &mut out);
+    let read = decoder(InputFormat::Avro).decode(bytes, &Default::default(), &mut out);
     let batch = out.finish();
     if let Err(error) = read {
         assert!(batch.is_none(), "records of a file that was refused");
@@ -22,7 +22,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// Written by fastavro 1.13 (`avro/make.py`), with several blocks each.
-const FILES: [&[u8]; 4] = [
+pub(super) const FILES: [&[u8]; 4] = [
     include_bytes!("avro/null.avro"),
     include_bytes!("avro/deflate.avro"),
     include_bytes!("avro/snappy.avro"),

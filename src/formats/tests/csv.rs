@@ -2,8 +2,9 @@
 
 use towpath_sdk::config::{CsvOptions, InputFormat, TextType};
 
+use super::decoder;
 use super::parsers::{check, columns, parse};
-use crate::{Csv, decoder};
+use crate::Csv;
 
 #[test]
 fn csv_fields_have_quotes_types_and_nulls() {
@@ -109,7 +110,7 @@ fn a_csv_file_begins_with_its_header() {
     };
     let typed = vec![("n".to_owned(), TextType::Integer)];
     let values = |format: InputFormat, payloads: &[&str]| -> Result<Vec<String>, String> {
-        let mut decoder = decoder(format).unwrap()();
+        let mut decoder = decoder(format);
         let mut out = towpath_record::BatchBuilder::default();
         for payload in payloads {
             let decoded = decoder.decode(payload.as_bytes(), &Default::default(), &mut out);
@@ -152,7 +153,7 @@ fn a_csv_file_begins_with_its_header() {
 
 #[test]
 fn a_bad_header_is_followed_by_nothing() {
-    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default()));
     let mut out = towpath_record::BatchBuilder::default();
     let mut refused = |payload: &[u8]| {
         let decoded = decoder.decode(payload, &Default::default(), &mut out);
@@ -255,7 +256,7 @@ fn only_a_header_is_wanted_from_the_beginning() {
         (InputFormat::Csv(named), false),
         (InputFormat::Csv(header), true),
     ] {
-        let mut decoder = decoder(format).unwrap()();
+        let mut decoder = decoder(format);
         assert_eq!(decoder.wants_beginning(), wanted);
         let mut out = towpath_record::BatchBuilder::default();
         let _ = decoder.decode(b"\n", &Default::default(), &mut out);

@@ -2,7 +2,8 @@
 
 use towpath_sdk::config::{CsvOptions, InputFormat, TextType};
 
-use crate::{Csv, Logfmt, Parser, Pattern, Syslog, UserAgent, decoder};
+use super::decoder;
+use crate::{Csv, Logfmt, Parser, Pattern, Syslog, UserAgent};
 
 /// What `parser` makes of `text`, or the fault; nothing is appended on a fault.
 pub(super) fn parse(parser: &mut dyn Parser, text: impl AsRef<[u8]>) -> Result<String, String> {
@@ -43,7 +44,7 @@ pub(super) fn columns(names: &[&str]) -> CsvOptions {
 
 #[test]
 fn a_json_list_has_a_record_an_item() {
-    let mut decoder = decoder(InputFormat::JsonArray).unwrap()();
+    let mut decoder = decoder(InputFormat::JsonArray);
     let mut out = towpath_record::BatchBuilder::default();
     let payload = b"[1.0, {\"a\": [ ]},\n\"x\"]";
     decoder

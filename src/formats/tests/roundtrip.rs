@@ -12,9 +12,9 @@ use towpath_sdk::config::{
 };
 use towpath_sdk::{Path, SinkBatch, SinkTopic};
 
-use super::fields;
 use super::parsers::parse;
-use crate::{Logfmt, Syslog, decoder, encoder};
+use super::{decoder, fields};
+use crate::{Logfmt, Syslog, encoder};
 
 /// A file of `values`, the records of a topic of `topic`, that was flushed after every `stretch`.
 fn written(
@@ -58,7 +58,7 @@ fn read<'a>(
     format: impl Into<InputFormat>,
 ) -> Result<Vec<String>, String> {
     let mut out = BatchBuilder::default();
-    let mut decoder = decoder(format).unwrap()();
+    let mut decoder = decoder(format);
     for payload in payloads {
         let read = decoder.decode(payload, &Default::default(), &mut out);
         read.map_err(|error| error.to_string())?;

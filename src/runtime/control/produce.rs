@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::{Deserialize, Serialize};
 use towpath_log::{AppendSet, Cleanup, TopicBatch, TopicInfo};
 use towpath_record::{BatchBuilder, Header};
-use towpath_sdk::{Error, Result};
+use towpath_sdk::{Error, Result, is_internal_topic};
 
 use super::offsets::no_partition;
 use super::{Control, Payload};
@@ -61,6 +61,10 @@ pub struct ProducedTo {
 impl Control {
     /// Writes records and returns when they are committed, as `durability` says.
     pub fn produce(&self, topic: &str, request: &ProduceRequest) -> Result<Produced> {
+        if is_internal_topic(topic) {
+            return Err(Error::configuration("write to topic", topic)
+                .because("only Towpath itself writes there"));
+        }
         let info = self.topic_info(topic)?;
         let partitions = info.partitions.len() as u32;
         let turn = self.turn.fetch_add(1, Relaxed) % partitions.max(1);

@@ -10,7 +10,7 @@ use towpath_pipeline::InputRecord;
 use towpath_record::{Batch, BatchBuilder, Header, stamp_base_offset};
 use towpath_sdk::config::InputFormat;
 use towpath_sdk::{
-    Decoder, Encoder, Envelope, Error, ErrorKind, Origin, Original, Part, Refused, Result,
+    Decoder, Encoder, Envelope, Error, ErrorKind, Origin, Original, Part, Refused, Result, Schemas,
     SinkBatch, SinkProgress, SinkTopic, Stage, Tolerance,
 };
 
@@ -23,6 +23,7 @@ use crate::health::TaskHealth;
 use crate::intake::Intake;
 use crate::partition;
 use crate::reading::Read;
+use crate::schemas::SchemaRegistry;
 use crate::spec::{ConnectorSpec, OutputSpec, Side, SinkSpec, SourceSpec};
 use crate::status::TaskState;
 use crate::step::{Sequence, format_of};
@@ -34,6 +35,8 @@ const WRITTEN_MAX: usize = 100_000;
 /// A case that is being played.
 pub(super) struct Play<'a> {
     log: &'a Log,
+    /// Of this case alone.
+    schemas: Arc<SchemaRegistry>,
     now_ms: i64,
     /// All that was written to topics, in its order.
     written: Vec<TopicBatch>,
@@ -46,6 +49,7 @@ impl<'a> Play<'a> {
     pub fn new(log: &'a Log, now_ms: i64) -> Self {
         Self {
             log,
+            schemas: Arc::new(SchemaRegistry::new(log.clone())),
             now_ms,
             written: Vec::new(),
             ends: HashMap::new(),
@@ -61,11 +65,12 @@ impl<'a> Play<'a> {
         records: &[InputRecord],
     ) -> Result<()> {
         let on_error = spec.tolerance();
-        let mut intake = Intake::new(spec, &source.output, &on_error, self.log)?;
+        let mut intake = Intake::new(spec, &source.output, &on_error, self.log, &self.schemas)?;
         intake.open(Sequence::Task(0), None)?;
         self.fill_tables(intake.chain())?;
-        let mut refusals = Refusals::new(spec, self.log);
-        let mut decoder = towpath_formats::decoder(source.config.format())?();
+        let mut refusals = Refusals::new(spec, self);
+        let schemas: Arc<dyn Schemas> = self.schemas.clone();
+        let mut decoder = towpath_formats::decoder(source.config.format(), &schemas)?();
         for record in records {
             on_error.came(1);
             let mut refused = Vec::new();
@@ -178,11 +183,12 @@ impl<'a> Play<'a> {
         let mut writing = Writing {
             chain,
             encoder: towpath_formats::encoder(format, &fields)?,
+            schemas: self.schemas.clone(),
             progress: SinkProgress::new(on_error.clone()),
             now_ms: self.now_ms,
             arrived: Vec::new(),
         };
-        let mut refusals = Refusals::new(spec, self.log);
+        let mut refusals = Refusals::new(spec, self);
         let mut next = 0;
         while let Some(read) = self.read(spec, &mut next) {
             on_error.came(1);
@@ -262,7 +268,8 @@ impl<'a> Streaming<'a> {
                     let format = read.batch.topic.format.as_str();
                     self.output.topic_config.format = format.to_owned();
                     let (spec, output) = (self.spec, &self.output);
-                    let mut intake = Intake::new(spec, output, &self.on_error, play.log)?;
+                    let mut intake =
+                        Intake::new(spec, output, &self.on_error, play.log, &play.schemas)?;
                     play.fill_tables(intake.chain())?;
                     none.insert(intake)
                 }
@@ -287,6 +294,7 @@ impl<'a> Streaming<'a> {
 struct Writing {
     chain: Chain,
     encoder: Box<dyn Encoder>,
+    schemas: Arc<dyn Schemas>,
     progress: SinkProgress,
     now_ms: i64,
     arrived: Vec<Arrived>,
@@ -301,7 +309,7 @@ impl Writing {
             match self.encoder.encode(&read, &record, &mut line) {
                 Ok(()) => {
                     if self.encoder.has_blocks() {
-                        line = read_back(&mut *self.encoder, line)?;
+                        line = read_back(&mut *self.encoder, line, &self.schemas)?;
                     }
                     line.pop_if(|last| *last == b'\n');
                     self.arrived.push(Arrived {
@@ -317,11 +325,15 @@ impl Writing {
 }
 
 /// What a reader finds in a file with the one record that is `encoded`, a block of Avro.
-fn read_back(encoder: &mut dyn Encoder, mut encoded: Vec<u8>) -> Result<Vec<u8>> {
+fn read_back(
+    encoder: &mut dyn Encoder,
+    mut encoded: Vec<u8>,
+    schemas: &Arc<dyn Schemas>,
+) -> Result<Vec<u8>> {
     encoder.block(1, &mut encoded)?;
     let file = [encoder.head(), &encoded].concat();
     let mut read = BatchBuilder::default();
-    let mut decoder = towpath_formats::decoder(InputFormat::Avro)?();
+    let mut decoder = towpath_formats::decoder(InputFormat::Avro, schemas)?();
     decoder.decode(&file, &Envelope::default(), &mut read)?;
     let read = read.finish();
     let mut records = read.iter().flat_map(Batch::records);
@@ -339,7 +351,7 @@ struct Refusals {
 }
 
 impl Refusals {
-    fn new(spec: &ConnectorSpec, log: &Log) -> Self {
+    fn new(spec: &ConnectorSpec, play: &Play<'_>) -> Self {
         let context = TaskContext {
             connector: spec.name.clone(),
             task: 0,
@@ -347,10 +359,11 @@ impl Refusals {
             drain: true,
             health: Arc::new(TaskHealth::new(&spec.name, 0, TaskState::Running)),
             stats: Arc::default(),
+            schemas: play.schemas.clone(),
         };
         Self {
             connector: spec.configured.name.clone(),
-            dead_letters: DeadLetters::of(&context, spec, log),
+            dead_letters: DeadLetters::of(&context, spec, play.log),
         }
     }
 

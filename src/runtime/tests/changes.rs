@@ -11,6 +11,7 @@ use super::{DEADLINE, ONE_TO_ONE, Scene};
 use crate::control::{Control, paused};
 use crate::health::TaskHealth;
 use crate::retry::Backoff;
+use crate::schemas::SchemaRegistry;
 use crate::status::TaskState;
 use crate::supervisor::{Ended, Signal, Stop, TaskContext, supervise};
 
@@ -141,6 +142,7 @@ async fn failures_far_apart_are_no_row_of_failures() {
         drain: false,
         health: health.clone(),
         stats: Arc::default(),
+        schemas: Arc::new(SchemaRegistry::new(Scene::new().log)),
     };
     let lives = Arc::new(AtomicU32::new(0));
     let signals = watch::Sender::new(Signal::Run);

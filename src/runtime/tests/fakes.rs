@@ -56,11 +56,13 @@ impl World {
             source,
             sink,
         };
-        Registry::new(vec![
+        let mut connectors = vec![
             connector("numbers", Some(numbers), None),
             connector("memory", None, Some(memory)),
-        ])
-        .with_transforms(vec![super::transforms::pick(), super::remembering::once()])
+        ];
+        connectors.extend(super::schemas::connectors());
+        Registry::new(connectors)
+            .with_transforms(vec![super::transforms::pick(), super::remembering::once()])
     }
 
     /// Each number from 0 was delivered once, in order.
@@ -92,7 +94,7 @@ impl World {
 
     /// True for every so manieth call, ten times in all: a sink that fails for ever in the midst of
     /// a large batch would never get to its flush.
-    fn fails(&self, every: &AtomicU64) -> bool {
+    pub fn fails(&self, every: &AtomicU64) -> bool {
         let every = every.load(SeqCst);
         every > 0
             && self.calls.fetch_add(1, SeqCst) % every == every - 1
@@ -146,7 +148,7 @@ fn parse_memory(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SinkConf
     }))
 }
 
-fn world() -> Arc<World> {
+pub fn world() -> Arc<World> {
     WORLD.with(|world| world.borrow().clone())
 }
 

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use towpath_record::{Batch, BatchBuilder, Record, stamp_base_offset};
 use towpath_sdk::config::{Compression, Format, Key, Node, NodeValue, Problems, Span};
-use towpath_sdk::testing::{SinkSubject, check_sink};
+use towpath_sdk::testing::{FakeSchemas, SinkSubject, check_sink};
 use towpath_sdk::{
     Codecs, Compressor, Encoder, Error, Flushed, Health, OnError, Result, Sink, SinkBatch,
     SinkContext, SinkPartition, SinkTopic, State, StateChange,
@@ -319,6 +319,7 @@ impl Subject {
                 None => Box::new(Lines),
             },
             value_at: |_, _| Ok(None),
+            schemas: Arc::new(FakeSchemas::default()),
             codecs: Arc::new(TestCodecs),
             on_error: self.on_error.into(),
             health: Arc::new(Unheard),

@@ -18,6 +18,7 @@ pub struct AvroSchema {
     text: String,
     types: Vec<AvroType>,
     root: AvroTypeId,
+    name: Option<String>,
 }
 
 /// A type's place in its schema.
@@ -62,8 +63,15 @@ pub enum AvroType {
     Timestamp(u32),
     /// Since 1970 in no zone, in so many units a second.
     LocalTimestamp(u32),
-    /// Scale, and the bytes it takes, if they are fixed.
-    Decimal(u32, Option<usize>),
+    /// A number with all its digits.
+    Decimal {
+        /// How many; `None` when the schema does not say it.
+        precision: Option<u32>,
+        /// How many of them stand behind the point.
+        scale: u32,
+        /// The bytes it takes, if they are fixed.
+        size: Option<usize>,
+    },
     /// A UUID as text.
     UuidString,
     /// A UUID as 16 bytes.
@@ -79,6 +87,8 @@ pub struct AvroField {
     pub name: String,
     /// Its type.
     pub value: AvroTypeId,
+    /// Whether the schema has a value for it where data lack it.
+    pub defaulted: bool,
 }
 
 /// Without the text, which may come from a reference.
@@ -109,7 +119,9 @@ impl AvroSchema {
             names: HashMap::new(),
         };
         let root = reader.read(root, "", 0)?;
+        let mut names = reader.names.into_iter();
         Ok(Self {
+            name: names.find_map(|(name, id)| (id == root).then_some(name)),
             text: text.to_owned(),
             types: reader.types,
             root,
@@ -124,6 +136,11 @@ impl AvroSchema {
     /// The type of a value.
     pub fn root(&self) -> AvroTypeId {
         self.root
+    }
+
+    /// The full name of that type, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// The type with this index, which must be one of the schema's own.
@@ -295,6 +312,7 @@ impl<'a> Reader<'a> {
             read.push(AvroField {
                 name: name.into_owned(),
                 value: self.read(value, namespace, depth + 1)?,
+                defaulted: json.field(field, "default").is_some(),
             });
         }
         let mut seen = HashSet::new();
@@ -317,7 +335,11 @@ impl<'a> Reader<'a> {
         let size = self.json.text(size).parse::<usize>();
         let size = size.map_err(|_| "`size` is no whole number")?;
         Ok(match (self.text(node, "logicalType").as_deref(), size) {
-            (Some("decimal"), _) => AvroType::Decimal(self.scale(node).unwrap_or(0), Some(size)),
+            (Some("decimal"), _) => AvroType::Decimal {
+                precision: self.precision(node),
+                scale: self.scale(node).unwrap_or(0),
+                size: Some(size),
+            },
             (Some("duration"), 12) => AvroType::Duration,
             (Some("uuid"), 16) => AvroType::UuidFixed,
             _ => AvroType::Fixed(size),
@@ -337,10 +359,19 @@ impl<'a> Reader<'a> {
             (AvroType::Long, "local-timestamp-millis") => AvroType::LocalTimestamp(1_000),
             (AvroType::Long, "local-timestamp-micros") => AvroType::LocalTimestamp(1_000_000),
             (AvroType::Long, "local-timestamp-nanos") => AvroType::LocalTimestamp(1_000_000_000),
-            (AvroType::Bytes, "decimal") => AvroType::Decimal(self.scale(node)?, None),
+            (AvroType::Bytes, "decimal") => AvroType::Decimal {
+                precision: self.precision(node),
+                scale: self.scale(node)?,
+                size: None,
+            },
             (AvroType::String, "uuid") => AvroType::UuidString,
             _ => return None,
         })
+    }
+
+    fn precision(&self, node: NodeId) -> Option<u32> {
+        let precision = self.json.field(node, "precision")?;
+        self.json.text(precision).parse().ok()
     }
 
     /// A decimal's scale, of no more digits than a number may sensibly have.

@@ -42,6 +42,13 @@ impl Default for CsvOptions {
 }
 
 impl CsvOptions {
+    /// Whether any column has a type besides string. Lenient reading lets every value pass, so that
+    /// it knows no types.
+    pub fn knows_types(&self) -> bool {
+        let mut types = self.columns.iter().map(|(_, value)| value);
+        !self.lenient && types.any(|value| *value != TextType::String)
+    }
+
     /// Checks that the options make sense together.
     ///
     /// # Errors

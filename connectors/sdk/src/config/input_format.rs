@@ -47,6 +47,15 @@ impl InputFormat {
         }
     }
 
+    /// Whether its records have a schema: their types are in the file or were told.
+    pub fn knows_types(&self) -> bool {
+        match self {
+            Self::Avro => true,
+            Self::Csv(options) => options.knows_types(),
+            _ => false,
+        }
+    }
+
     /// Whether a payload must be a whole file or body, of which no part can be read alone.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::JsonArray | Self::Avro)

@@ -10,7 +10,8 @@ use towpath_record::{BatchBuilder, Record};
 use crate::config::Compression;
 use crate::{
     Codecs, Compressor, Decoder, Encoder, Envelope, Error, Health, NewDecoder, OnError, Result,
-    SinkBatch, SinkContext, SourceContext, State, StateChange, async_trait,
+    Schema, SchemaId, Schemas, SinkBatch, SinkContext, SourceContext, State, StateChange,
+    async_trait,
 };
 
 /// How the value of a record begins that is bad to [`TextDecoder`] and [`TextEncoder`].
@@ -168,6 +169,30 @@ impl Codecs for NoCodecs {
     }
 }
 
+/// Keeps schemas as they are told; their ids count from 1.
+#[derive(Debug, Default)]
+pub struct FakeSchemas(Mutex<Vec<Arc<Schema>>>);
+
+impl Schemas for FakeSchemas {
+    fn id_of(&self, schema: Schema) -> Result<SchemaId> {
+        let mut known = lock(&self.0);
+        let index = known.iter().position(|known| **known == schema);
+        let index = index.unwrap_or_else(|| {
+            known.push(Arc::new(schema));
+            known.len() - 1
+        });
+        Ok(SchemaId::new(index as u64 + 1))
+    }
+
+    fn get(&self, id: SchemaId) -> Result<Option<Arc<Schema>>> {
+        let known = lock(&self.0);
+        let mut ids = (1..).map(SchemaId::new).zip(known.iter());
+        Ok(ids
+            .find(|(known, _)| *known == id)
+            .map(|(_, schema)| schema.clone()))
+    }
+}
+
 /// What a single task of a source is given: text, no codecs, `on_error: fail`.
 pub fn source_context(state: Arc<FakeState>, drain: bool) -> SourceContext {
     SourceContext {
@@ -177,6 +202,7 @@ pub fn source_context(state: Arc<FakeState>, drain: bool) -> SourceContext {
         drain,
         state,
         new_decoder: text(),
+        schemas: Arc::new(FakeSchemas::default()),
         codecs: Arc::new(NoCodecs),
         on_error: OnError::Fail.into(),
         health: Arc::new(FakeHealth::default()),
@@ -195,6 +221,7 @@ pub fn sink_context(state: Arc<FakeState>) -> SinkContext {
         state,
         encoder: Box::new(TextEncoder),
         value_at: |_, _| Ok(None),
+        schemas: Arc::new(FakeSchemas::default()),
         codecs: Arc::new(NoCodecs),
         on_error: OnError::Fail.into(),
         health: Arc::new(FakeHealth::default()),

@@ -3,11 +3,13 @@
 
 mod conformance;
 mod fakes;
+mod fits;
 mod sink_conformance;
 
 pub use conformance::{SourceSubject, check_source};
 pub use fakes::{
-    FakeHealth, FakeState, NoCodecs, POISON, TextDecoder, TextEncoder, sink_context,
+    FakeHealth, FakeSchemas, FakeState, NoCodecs, POISON, TextDecoder, TextEncoder, sink_context,
     source_context, text,
 };
+pub use fits::fits;
 pub use sink_conformance::{SinkSubject, check_sink};

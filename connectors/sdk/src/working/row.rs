@@ -6,7 +6,7 @@ use towpath_record::{Header, Headers};
 
 use super::topic::wrong_topic_name;
 use super::*;
-use crate::json;
+use crate::{SchemaHeaders, json};
 
 impl WorkingBatch {
     /// The key or value.
@@ -20,6 +20,7 @@ impl WorkingBatch {
     /// Replaces the key or value.
     pub fn set_cell(&mut self, row: usize, side: Side, cell: Cell) {
         self.changed = true;
+        self.forget_schema(row, side);
         match side {
             Side::Key => {
                 self.rows[row].key = cell;
@@ -108,10 +109,21 @@ impl WorkingBatch {
     pub fn root_mut(&mut self, row: usize, side: Side) -> Result<Option<NodeId>> {
         let root = self.root(row, side)?;
         self.changed = true;
+        self.forget_schema(row, side);
         if side == Side::Key {
             self.rows[row].key_set = true;
         }
         Ok(root)
+    }
+
+    /// Takes the row's reference to a schema away, which is no longer true once the key or value is
+    /// changed: what became of its types nobody knows.
+    pub(super) fn forget_schema(&mut self, row: usize, side: Side) {
+        let described = SchemaHeaders::of(side);
+        let mut headers = self.headers(row).iter().flatten();
+        if headers.any(|header| described.contain(&header)) {
+            self.retain_headers(row, |header| !described.contain(header));
+        }
     }
 
     /// The text of a key or value that is text, or a JSON string; `None` when it is null.

@@ -238,3 +238,52 @@ fn only_names_that_topics_can_have_are_topics() {
     }
     assert!(working.set_topic(0, "a.b-c_9").is_ok());
 }
+
+#[test]
+fn what_is_changed_no_longer_refers_to_a_schema() {
+    let header = |key: &'static str| Header {
+        key: key.as_bytes(),
+        value: Some(b"1"),
+    };
+    let headers = [
+        header("towpath.schema.id"),
+        header("other"),
+        header("towpath.key_schema.id"),
+        header("towpath.schema.name"),
+    ];
+    let mut builder = BatchBuilder::default();
+    for _ in 0..5 {
+        let value = Some(&br#"{"a":1}"#[..]);
+        builder
+            .push(0, Some(b"7"), value, &headers)
+            .expect("a small record");
+    }
+    let mut working = WorkingBatch::default();
+    let batch = builder.finish().expect("a record");
+    working.load(&batch, Format::Json, 0).expect("records");
+    let change = |working: &mut WorkingBatch, row: usize| {
+        match row {
+            0 => drop(working.root(row, Side::Value)?),
+            1 => drop(working.root_mut(row, Side::Value)?),
+            2 => working.set_cell(row, Side::Value, Cell::Null),
+            3 => drop(working.root_mut(row, Side::Key)?),
+            _ => working.split(row, [Cell::Null])?,
+        }
+        Ok(())
+    };
+    working.each(change).expect("nothing fails");
+    let mut left = Vec::new();
+    let take = |row: Outgoing<'_>| {
+        let keys = row.headers.iter().map(|header| header.expect("sound").key);
+        let keys = keys.map(|key| String::from_utf8_lossy(key).into_owned());
+        left.push(keys.collect::<Vec<_>>().join(" "));
+        Ok(())
+    };
+    working.emit(Format::Json, take).expect("nothing fails");
+    let (value, key) = ("towpath.schema.id", "towpath.key_schema.id");
+    let all = format!("{value} other {key} towpath.schema.name");
+    let of_key = format!("other {key}");
+    let of_value = format!("{value} other towpath.schema.name");
+    let expected = [&all, &of_key, &of_key, &of_value, &of_key];
+    assert!(left.iter().eq(expected), "{left:?}");
+}

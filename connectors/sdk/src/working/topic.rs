@@ -8,6 +8,12 @@ pub fn in_topic_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
 }
 
+/// Whether the topic `name` is one that a worker keeps for itself: no record goes there, and no
+/// pattern of a sink matches it.
+pub fn is_internal_topic(name: &str) -> bool {
+    name.starts_with("__towpath.")
+}
+
 /// Why `name` cannot be the name of a topic.
 pub(super) fn wrong_topic_name(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -18,6 +24,9 @@ pub(super) fn wrong_topic_name(name: &str) -> Option<String> {
     }
     if name.len() > NAME_BYTES_MAX {
         return Some(format!("its name has more than {NAME_BYTES_MAX} bytes"));
+    }
+    if is_internal_topic(name) {
+        return Some("names that begin with `__towpath.` are Towpath's own".to_owned());
     }
     let wrong = name.chars().find(|character| !in_topic_name(*character))?;
     Some(format!("no topic has `{wrong}` in its name"))
