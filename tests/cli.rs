@@ -6,6 +6,7 @@ mod data;
 mod dlq;
 mod http;
 mod lookup;
+mod schemas;
 mod wrong;
 
 use std::fs;
@@ -46,6 +47,7 @@ fn help_names_every_command() {
         "test",
         "connectors",
         "schema",
+        "schemas",
         "topics",
         "tail",
         "produce",

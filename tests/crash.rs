@@ -8,6 +8,7 @@
 
 mod dead_letters;
 mod dedupe;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::fs;

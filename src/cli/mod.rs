@@ -22,6 +22,7 @@ mod produce;
 mod progress;
 mod run;
 mod schema;
+mod schemas;
 mod signals;
 mod status;
 mod summary;
@@ -65,6 +66,7 @@ enum Command {
     Connectors(connectors::ConnectorsArgs),
     Transforms(transforms::TransformsArgs),
     Schema(schema::SchemaArgs),
+    Schemas(schemas::SchemasArgs),
     Topics(topics::TopicsArgs),
     Tail(tail::TailArgs),
     Produce(produce::ProduceArgs),
@@ -107,6 +109,7 @@ fn carry_out(command: Command, output: Output) -> Result<(), Failure> {
         Command::Connectors(args) => connectors::connectors(&args, output),
         Command::Transforms(args) => transforms::transforms(&args, output),
         Command::Schema(args) => schema::schema(&args, output),
+        Command::Schemas(args) => client(schemas::schemas(args, output)),
         Command::Topics(args) => client(topics::topics(args, output)),
         Command::Tail(args) => client(tail::tail(args, output)),
         Command::Produce(args) => client(produce::produce(args, output)),

@@ -16,7 +16,7 @@ use axum::{Json, Router};
 use towpath_runtime::control::{
     Changed, ConnectorOffsets, Control, DeadLetterTopic, DeadLettersPage, DeadLettersRequest,
     DropRequest, Dropped, ForgetAnswer, ProduceRequest, Produced, RecordsPage, RecordsRequest,
-    ResetAnswer, ResetRequest, StatusAnswer, Topic,
+    ResetAnswer, ResetRequest, SchemaSubject, StatusAnswer, Topic,
 };
 use towpath_sdk::{Error, Result, printable};
 
@@ -34,6 +34,8 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/v1/topics", get(topics))
         .route("/v1/topics/{topic}", get(topic))
         .route("/v1/topics/{topic}/records", get(records).post(produce))
+        .route("/v1/schemas", get(schemas))
+        .route("/v1/schemas/{subject}", get(schemas_of))
         .route("/v1/offsets", get(offsets))
         .route("/v1/offsets/{connector}", get(offsets_of).delete(forget))
         .route("/v1/offsets/{connector}/reset", post(reset))
@@ -77,6 +79,14 @@ async fn produce(
     body: std::result::Result<Json<ProduceRequest>, JsonRejection>,
 ) -> Answer<Produced> {
     blocking(body, move |request| control.produce(&topic, &request)).await
+}
+
+async fn schemas(State(control): Shared) -> Answer<Vec<SchemaSubject>> {
+    blocking(Ok(Json(())), move |()| control.schemas()).await
+}
+
+async fn schemas_of(State(control): Shared, Path(subject): Path<String>) -> Answer<SchemaSubject> {
+    blocking(Ok(Json(())), move |()| control.schemas_of(&subject)).await
 }
 
 async fn offsets(State(control): Shared) -> Answer<Vec<ConnectorOffsets>> {

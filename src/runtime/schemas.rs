@@ -45,6 +45,9 @@ pub(crate) const TOPIC: &str = "__towpath.schemas";
 /// A schema as text takes so many bytes at most.
 const SCHEMA_BYTES_MAX: usize = 1 << 20;
 
+/// The schemas of a subject, in the order of their versions.
+pub(crate) type Versions = Vec<(SchemaId, Arc<Schema>)>;
+
 /// A version of a subject.
 pub(crate) type SubjectVersion = (String, u32);
 
@@ -98,7 +101,7 @@ impl SchemaRegistry {
     }
 
     /// The schemas of every subject, in the order of their versions.
-    pub fn subjects(&self) -> Result<BTreeMap<String, Vec<(SchemaId, Arc<Schema>)>>> {
+    pub fn subjects(&self) -> Result<BTreeMap<String, Versions>> {
         let mut held = self.held()?;
         let Held { schemas, subjects } = held.get();
         let schema = |version: &Version| Some((version.id, schemas.get(&version.id)?.clone()));

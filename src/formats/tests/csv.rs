@@ -171,7 +171,7 @@ fn a_bad_header_is_followed_by_nothing() {
 
 #[test]
 fn a_lost_header_is_followed_by_nothing_either() {
-    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default()));
     let mut out = towpath_record::BatchBuilder::default();
     decoder.lose_beginning();
     assert!(!decoder.wants_beginning(), "it cannot be had");
@@ -184,7 +184,7 @@ fn a_lost_header_is_followed_by_nothing_either() {
 
 #[test]
 fn the_head_is_the_header_of_what_comes_behind_it() {
-    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let mut decoder = decoder(InputFormat::Csv(CsvOptions::default()));
     let mut out = towpath_record::BatchBuilder::default();
     for (payload, head) in [
         ("\n", None),
@@ -200,7 +200,7 @@ fn the_head_is_the_header_of_what_comes_behind_it() {
         );
     }
     // A payload that has its header is decoded with that.
-    let mut decoder = crate::decoder(InputFormat::Csv(CsvOptions::default())).unwrap()();
+    let mut decoder = super::decoder(InputFormat::Csv(CsvOptions::default()));
     let whole = decoder.decode(b"a,b\n1,2,3\n", &Default::default(), &mut out);
     assert!(whole.is_err());
     assert_eq!(decoder.head(), None);
@@ -216,7 +216,7 @@ fn a_fault_names_its_column() {
         ],
         ..CsvOptions::default()
     };
-    let mut decoder = decoder(InputFormat::Csv(columns)).unwrap()();
+    let mut decoder = decoder(InputFormat::Csv(columns));
     let mut out = towpath_record::BatchBuilder::default();
     for (payload, told) in [
         (

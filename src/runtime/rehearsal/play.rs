@@ -140,7 +140,7 @@ impl<'a> Play<'a> {
     /// Also when that has no end.
     pub fn streams(&mut self, specs: &[Arc<ConnectorSpec>]) -> Result<()> {
         let streams = specs.iter().filter_map(|spec| match &spec.side {
-            Side::Stream(stream) => Some(Streaming::new(spec, &stream.output, self.log)),
+            Side::Stream(stream) => Some(Streaming::new(spec, &stream.output, self)),
             Side::Source(_) | Side::Sink(_) => None,
         });
         let mut streams: Vec<Streaming> = streams.collect();
@@ -242,13 +242,13 @@ struct Streaming<'a> {
 }
 
 impl<'a> Streaming<'a> {
-    fn new(spec: &'a Arc<ConnectorSpec>, output: &OutputSpec, log: &Log) -> Self {
+    fn new(spec: &'a Arc<ConnectorSpec>, output: &OutputSpec, play: &Play<'_>) -> Self {
         Self {
             spec,
             output: output.clone(),
             intake: None,
             on_error: spec.tolerance(),
-            refusals: Refusals::new(spec, log),
+            refusals: Refusals::new(spec, play),
             next: 0,
             failed: false,
         }

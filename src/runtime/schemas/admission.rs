@@ -42,7 +42,7 @@ impl Admission {
     /// # Errors
     /// Those of [`SchemaRegistry::admit`].
     pub fn check(&mut self, number: usize, topic: &str, headers: Headers<'_>) -> Result<()> {
-        if headers.len() == 0 || (self.last.0 == number && self.last.1 == headers.as_bytes()) {
+        if headers.is_empty() || (self.last.0 == number && self.last.1 == headers.as_bytes()) {
             return Ok(());
         }
         for side in [Side::Value, Side::Key] {

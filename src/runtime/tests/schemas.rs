@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use towpath_log::ReadTo;
 use towpath_record::{Batch, BatchBuilder, Header};
-use towpath_sdk::config::{Fields, Format, InputFormat, Node, Problems};
+use towpath_sdk::config::{Fields, InputFormat, Node, OutputFormat, Problems};
 use towpath_sdk::{
     ConnectorType, Error, Field, FieldType, Flushed, Origin, Part, Result, Schema, SchemaHeaders,
     SchemaId, Schemas, Sink, SinkBatch, SinkConfig, SinkContext, SinkProgress, SinkType, Source,
@@ -165,6 +165,7 @@ impl Source for TypedSource {
             origin,
             keyed: false,
             batch,
+            positions: Vec::new(),
         });
         Ok(Some(SourceBatch {
             parts: part.into_iter().collect(),
@@ -182,7 +183,7 @@ impl SinkConfig for Checking {
     fn far_side(&self) -> String {
         "checking".to_owned()
     }
-    fn format(&self) -> (Option<Format>, Fields) {
+    fn format(&self) -> (Option<OutputFormat>, Fields) {
         (None, Fields::default())
     }
     fn sink(&self) -> Box<dyn Sink> {
