@@ -20,7 +20,6 @@ use crate::newest::NewestOffsets;
 use crate::partition::Segment;
 use crate::retention::pinned;
 use crate::rewrite::{self, Rewritten};
-use crate::round::Request;
 use crate::segment::{SegmentName, Walk};
 use crate::state::State;
 use crate::topic::PartitionKey;
@@ -146,9 +145,6 @@ fn due(log: &Log) -> Vec<Pass<'_>> {
 impl Pass<'_> {
     /// Returns how many bytes the segments had and have.
     fn run(&self, newest_bytes: usize) -> Result<(u64, u64), LogError> {
-        // Their old files go when the record of the swap is durable; until a later record says that
-        // it was, a start in `os` mode looks at what earlier ones name.
-        self.log.request(|done| Request::Checkpoint { done })?;
         let known = self.learn(newest_bytes)?;
         let groups = groups(
             &self.segments,

@@ -3,7 +3,8 @@
 //! In `fsync` mode a record is written after its bytes were synced, so it proves them against a
 //! stop of the machine. In `os` mode nothing does: after the machine stopped, each record beyond
 //! the last checkpoint counts only if everything it names reads well, and the first that does not
-//! ends the log there.
+//! ends the log there. But a record that drops files is written after a sync of all that it and
+//! those before it name: so it proves them, and had better, as some of these files are gone.
 
 use std::collections::BTreeMap;
 
@@ -38,10 +39,13 @@ pub(crate) fn fold(
         unproven: BTreeMap::new(),
         gap: false,
     };
+    let drops = replay.records.iter().rfind(|record| drops_files(record));
+    let drop_sequence = drops.map_or(0, |record| record.header.sequence);
     for record in &replay.records {
         let sequence = record.header.sequence;
         let proven = sequence <= replay.durable;
         if !proven
+            && sequence > drop_sequence
             && machine_stopped(&folded.state)
             && replay.damage.is_empty()
             && let Err(error) = check_record(scene, &folded.state, record)
@@ -70,6 +74,19 @@ pub(crate) fn fold(
     // A clean end that is found was written when everything before it was durable.
     folded.gap = machine_stopped(&folded.state) && !folded.state.stopped;
     Ok(folded)
+}
+
+/// Whether files may be gone because of the record.
+fn drops_files(record: &CommitRecord) -> bool {
+    let drops = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::SegmentDeleted { .. }
+                | Entry::SegmentReplaced { .. }
+                | Entry::TopicDeleted { .. }
+        )
+    };
+    record.entries.iter().any(drops)
 }
 
 fn note_unproven(state: &State, entry: &Entry, unproven: &mut Unproven) {

@@ -4,6 +4,7 @@ mod compaction;
 mod crash;
 mod damage;
 mod disk;
+mod drops;
 mod index;
 mod inspect;
 mod oracle;

@@ -1,16 +1,19 @@
 //! The swap of files by compaction: crashes at every step of it, damage to what it made, and what it
 //! leaves behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use towpath_record::BatchBuilder;
 
-use super::compaction::{DIR, Model, fold, open, open_with_steps, read, sink};
+use super::compaction::{DIR, Model, Row, fold, open, open_with_steps, read, sink};
 use super::seed;
 use crate::round::{Answer, Request};
-use crate::testing::{Fault, Random, SimDisk, Step};
-use crate::{AppendSet, Durability, LogErrorKind, ReadTo, Storage, TopicBatch, compaction, verify};
+use crate::testing::{Fault, Random, SimDisk, Step, Steps, checkpoint};
+use crate::{
+    AppendSet, Durability, Log, LogErrorKind, ReadTo, Storage, TopicBatch, Writer, compaction,
+    verify,
+};
 
 /// Stops, full disks, failing syncs and reads at every single operation of a compaction, and then a
 /// kill or a power cut: nothing is lost and nothing old comes back, in either mode.
@@ -48,30 +51,9 @@ fn crash_in_compaction(
     let mut all = model.all.clone();
     let (log, steps, _) = open_with_steps(&disk, durability).unwrap();
     let writer = log.open_writer("p.s", 0).unwrap();
-    // In `os` mode these are not durable when the compaction begins.
-    for n in 0..12_u64 {
-        let mut builder = BatchBuilder::default();
-        for key in 0..5_u64 {
-            let (offset, key, value) = (all.len() as u64, (n + key) % 12, 1000 + n);
-            let padded = [value.to_le_bytes(); 4].concat();
-            builder
-                .push(offset as i64, Some(&key.to_le_bytes()), Some(&padded), &[])
-                .unwrap();
-            all.insert(offset, (Some(key), Some(value)));
-        }
-        let batch = TopicBatch {
-            topic: "t".into(),
-            partition: 0,
-            batch: builder.finish().unwrap(),
-        };
-        let set = AppendSet {
-            batches: vec![batch],
-            ..AppendSet::default()
-        };
-        writer.submit(set, Box::new(|result| assert!(result.is_ok())));
-        while steps.step(Step::Append(1)) || steps.step(Step::Sync) || steps.step(Step::Commit(1)) {
-        }
-    }
+    // In `os` mode these are not durable when the compaction begins. There are several groups, and
+    // some of the null values follow, in a later one, a value that only they replace.
+    append(&log, &writer, &steps, &mut all, 0);
     disk.plan(after, fault);
     let compacted = compaction::run(&log, Some(1 << 20));
     let finished = !compacted.done.is_empty() && compacted.failed.is_empty();
@@ -82,7 +64,7 @@ fn crash_in_compaction(
     } else {
         disk.kill();
     }
-    let (log, recovery) = open(&disk, durability).unwrap();
+    let (log, steps, recovery) = open_with_steps(&disk, durability).unwrap();
     assert_eq!(recovery.damage, Vec::<String>::new(), "{what}");
     assert_eq!(recovery.strays, Vec::<String>::new(), "{what}");
     let held = read(
@@ -100,6 +82,12 @@ fn crash_in_compaction(
     assert!(may_lose || end == all.len() as u64, "{what}: ends at {end}");
     all.retain(|offset, _| *offset < end);
     assert_eq!(fold(held.values()), fold(all.values()), "{what}");
+    // Of other keys, and as much as there is: a pass is due, and may drop old null values.
+    let writer = log.open_writer("p.s", 0).unwrap();
+    for _ in 0..2 {
+        append(&log, &writer, &steps, &mut all, 1_000);
+    }
+    checkpoint(&log).unwrap();
     let again = compaction::run(&log, None);
     assert!(again.failed.is_empty(), "{what}: {:?}", again.failed);
     let held = read(
@@ -108,6 +96,41 @@ fn crash_in_compaction(
     );
     assert_eq!(fold(held.values()), fold(all.values()), "{what}");
     finished
+}
+
+/// Appends some sets of a dozen keys from `first_key` on, a third of them with a null value, without
+/// a checkpoint.
+fn append(log: &Log, writer: &Writer, steps: &Steps, all: &mut BTreeMap<u64, Row>, first_key: u64) {
+    for n in 0..12_u64 {
+        let mut builder = BatchBuilder::default();
+        let base = log.end_offset("t", 0, ReadTo::Committed).unwrap();
+        for i in 0..5_u64 {
+            let (offset, key) = (base + i, first_key + (n + i) % 12);
+            let value = ((n + 2 * i) % 3 > 0).then_some(1000 + n);
+            let padded = value.map(|value| [value.to_le_bytes(); 4].concat());
+            builder
+                .push(
+                    offset as i64,
+                    Some(&key.to_le_bytes()),
+                    padded.as_deref(),
+                    &[],
+                )
+                .unwrap();
+            all.insert(offset, (Some(key), value));
+        }
+        let batch = TopicBatch {
+            topic: "t".into(),
+            partition: 0,
+            batch: builder.finish().unwrap(),
+        };
+        let set = AppendSet {
+            batches: vec![batch],
+            ..AppendSet::default()
+        };
+        writer.submit(set, Box::new(|result| assert!(result.is_ok())));
+        while steps.step(Step::Append(1)) || steps.step(Step::Sync) || steps.step(Step::Commit(1)) {
+        }
+    }
 }
 
 /// A compacted log, closed, with the files of its partition.
