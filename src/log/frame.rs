@@ -184,7 +184,7 @@ fn headless(bytes: &[u8], log_id: Uuid, sequence: u64) -> Found {
     if torn { Found::Torn } else { Found::Nothing }
 }
 
-fn sector_checksum(log_id: Uuid, sequence: u64, index: usize, payload: &[u8]) -> u32 {
+pub(crate) fn sector_checksum(log_id: Uuid, sequence: u64, index: usize, payload: &[u8]) -> u32 {
     let mut salt = [0; 28];
     salt[..16].copy_from_slice(log_id.as_bytes());
     salt[16..24].copy_from_slice(&sequence.to_le_bytes());

@@ -1,6 +1,7 @@
 //! For tests, of this crate and of its users: a disk that forgets, a clock that is set by hand,
 //! and a log whose stages run one step at a time. Behind the feature `testing`.
 
+mod foreign;
 mod random;
 mod sim;
 mod steps;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+pub use foreign::{check_entries, check_frame};
 pub use random::Random;
 pub use sim::SimDisk;
 pub use steps::{Step, Steps};
