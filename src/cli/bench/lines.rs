@@ -111,7 +111,7 @@ impl Lines {
         // Writing to a Vec cannot fail.
         let _ = writeln!(
             out,
-            r#"{{"time":"2026-11-21T18:06:02.{:03}Z","method":"{}","path":"{}","status":{},"ms":{},"bytes":{},"client":{{"ip":"203.0.113.{}","name":"web"}},"session":"{random:016x}","trace":"{:016x}"}}"#,
+            r#"{{"time":"2026-11-21T18:06:02.{:03}Z","method":"{}","path":"{}","status":{},"ms":{},"bytes":{},"client":{{"ip":"203.0.113.{}","name":"w"}},"session":"{random:016x}","id":"{:016x}"}}"#,
             self.count % 1_000,
             METHODS[pick(8, METHODS.len())],
             PATHS[pick(16, PATHS.len())],
