@@ -129,16 +129,20 @@ mod tests {
         format!("{left}{}", " !".repeat(refused))
     }
 
+    /// The state of a transform that had none before these changes.
+    fn stored(changes: TransformChanges) -> Vec<(Bytes, Bytes)> {
+        let changes = changes.ahead.into_iter().chain(changes.last);
+        changes
+            .map(|change| (change.key, change.value.expect("nothing is deleted")))
+            .collect()
+    }
+
     #[test]
     fn what_was_there_is_dropped_also_after_a_restart() {
         let config = config(&TYPE, "{ by: value }").expect("sound options");
         let mut dedupe = config.transform();
         assert_eq!(left(&mut *dedupe, "1 2 1 null 2 3"), "1 2 3 !");
-        let TransformChanges { ahead, last } = dedupe.changes(i64::MAX);
-        let changes = ahead.into_iter().chain(last);
-        let stored: Vec<_> = changes
-            .map(|change| (change.key, change.value.expect("nothing is deleted")))
-            .collect();
+        let stored = stored(dedupe.changes(i64::MAX));
         assert_eq!(left(&mut *dedupe, "4 1"), "4");
         let mut again = config.transform();
         again.restore(&stored).expect("its own state");
@@ -150,6 +154,16 @@ mod tests {
             .transform()
             .restore(&[foreign])
             .expect_err("no state of its own");
+    }
+
+    #[test]
+    fn another_by_begins_anew_and_another_window_does_not() {
+        let name = |options| {
+            let config = config(&TYPE, options).expect("sound options");
+            config.state_name()
+        };
+        assert_eq!(name("{ by: value }"), name("{ by: value, window: 5 }"));
+        assert_ne!(name("{ by: value }"), name("{ by: key }"));
     }
 
     #[test]
