@@ -200,6 +200,12 @@ impl Tolerance {
         Ok(())
     }
 
+    /// So many that were refused last are not left out after all: they will be read again, or were
+    /// never there.
+    pub fn take_back(&self, records: usize) {
+        self.counts.refused.fetch_sub(records as u64, Relaxed);
+    }
+
     /// How many more records may be refused.
     pub fn left(&self) -> u64 {
         if self.on_error == OnError::Fail {
@@ -294,6 +300,8 @@ mod tests {
         tolerance.came(9_500);
         assert_eq!(tolerance.clone().left(), 10);
         check(&tolerance, 10, "`max_rate`");
+        tolerance.take_back(4);
+        check(&tolerance, 4, "`max_rate`");
     }
 
     #[test]

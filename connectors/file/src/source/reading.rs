@@ -149,7 +149,8 @@ impl Follower {
                 size_bytes
             }
             Err(no_turn) => {
-                batch.refused.truncate(refused_before);
+                let gone = batch.refused.drain(refused_before..).len();
+                self.reader.take_back(gone);
                 self.no_turn(id, no_turn, now_ms);
                 0
             }

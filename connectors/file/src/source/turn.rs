@@ -86,6 +86,11 @@ impl Reader {
         self.buffer.capacity()
     }
 
+    /// So many records that were refused in a turn that gave nothing were none.
+    pub fn take_back(&self, refused: usize) {
+        self.on_error.take_back(refused);
+    }
+
     /// Reads `cursor` on until nothing is left or `builder` has about `full_bytes`; `positions` are
     /// those of its records.
     pub fn turn(

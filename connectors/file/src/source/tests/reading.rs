@@ -2,7 +2,7 @@
 
 use towpath_sdk::config::{Node, NodeValue, Problems, Span};
 use towpath_sdk::testing::text as text_decoder;
-use towpath_sdk::{OnError, StateChange};
+use towpath_sdk::{OnError, StateChange, Tolerance};
 
 use super::super::saved::{LineState, Saved};
 use super::{Rig, counted, gzip, map, text};
@@ -397,4 +397,26 @@ fn what_was_rotated_away_is_read_before_what_came_after_it() {
         1,
         "one origin, so one partition"
     );
+}
+
+#[test]
+fn what_was_refused_of_a_replaced_content_does_not_count() {
+    let rig = Rig::new("*.log", &[]);
+    let on_error = Tolerance::from(OnError::Skip);
+    let mut context = rig.context();
+    context.on_error = on_error.clone();
+    context.new_decoder = text_decoder();
+    rig.write("a.log", "one\n");
+    let (mut follower, _) = super::Follower::open(rig.options(), &context, rig.now_ms()).unwrap();
+    while follower.next_batch(rig.now_ms()).unwrap().is_some() {}
+    // Its bad line is met behind the position, before the beginning is seen to be another one.
+    rig.write("a.log", "two\nthree\n\0poison\n");
+    let mut refused = 0;
+    while refused == 0 {
+        follower.scan(rig.now_ms());
+        while let Some(batch) = follower.next_batch(rig.now_ms()).unwrap() {
+            refused += batch.refused.len();
+        }
+    }
+    assert_eq!((refused, on_error.refused()), (1, 1));
 }
