@@ -13,7 +13,7 @@ use towpath_pipeline::ConfiguredTransform;
 use towpath_record::{Batch, BatchBuilder, BatchError, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, Original, Outgoing, Place, Refused, RefusedRow, Result, SinkBatch, Stage, Tolerance,
+    Error, Original, Outgoing, Place, Refused, RefusedRow, Result, SinkBatch, Tolerance,
     TransformContext, WorkingBatch,
 };
 
@@ -259,7 +259,7 @@ impl Chain {
                 offset: u64::try_from(row.offset).unwrap_or(0),
             });
             let bad = Refused {
-                stage: Stage::Transform,
+                stage: row.stage,
                 error: row.error,
                 record: Original::of(&record, place),
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use towpath_record::{Batch, BatchBuilder, BatchError, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Cell, Error, ErrorKind, Origin, Outgoing, Part, RecordScope, Result, Side, Template,
+    Cell, Error, ErrorKind, Origin, Outgoing, Part, RecordScope, Result, Side, Stage, Template,
     TemplateName, WorkingBatch,
 };
 
@@ -188,6 +188,9 @@ impl Early {
                 }
                 given => given?,
             }
+        }
+        for refused in working.refused() {
+            refused.stage = Stage::Route;
         }
         Ok(())
     }

@@ -12,18 +12,20 @@ use towpath_record::Batch;
 
 use crate::config::Format;
 use crate::json::{Documents, NodeId, Span};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Stage};
 pub use emit::Outgoing;
 pub use topic::{in_topic_name, is_internal_topic};
 
 /// Text made in one batch at most, so that no chain of transforms grows without bound.
 const MADE_BYTES_MAX: usize = 256 << 20;
+/// Room for so many rows is kept from one batch to the next at most.
+const KEPT_ROWS_MAX: usize = 64 << 10;
 
 /// A batch, and beside its bytes only what somebody has looked into or changed.
 ///
 /// A value is decoded when the first transform looks into it, stays decoded for all behind it, and
 /// is encoded once at the end; a record that nobody touched is copied as bytes. The batch can be
-/// loaded again and again; it keeps its memory.
+/// loaded again and again; it keeps its memory, unless that is much.
 ///
 /// A *row* is a record on its way; rows are numbered from 0 in their order, and those that were
 /// dropped or refused stay where they are.
@@ -86,6 +88,8 @@ pub struct RefusedRow {
     pub index: usize,
     /// Its offset.
     pub offset: i64,
+    /// What was being done with it.
+    pub stage: Stage,
     /// Why.
     pub error: Error,
 }
@@ -118,6 +122,7 @@ impl WorkingBatch {
     pub fn load(&mut self, batch: &Batch, format: Format, from_offset: i64) -> Result<()> {
         self.documents.reset(batch.as_bytes().clone());
         self.rows.clear();
+        self.rows.shrink_to(KEPT_ROWS_MAX);
         self.topics.clear();
         self.refused.clear();
         self.changed = false;
@@ -189,10 +194,15 @@ impl WorkingBatch {
             if !self.rows[row].kept || !self.rows[row].selected {
                 continue;
             }
+            let before = self.documents.mark();
             let changed = change(self, row).and_then(|()| self.check_made());
             match changed {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Record => self.refuse(row, error),
+                Err(error) if error.kind() == ErrorKind::Record => {
+                    self.refuse(row, error);
+                    // Those behind it have the room; nobody looks at what came of its record.
+                    self.documents.forget_since(before);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -261,6 +271,7 @@ impl WorkingBatch {
         self.refused.push(RefusedRow {
             index: index as usize,
             offset: self.rows[row].offset,
+            stage: Stage::Transform,
             error,
         });
     }
@@ -284,7 +295,12 @@ impl WorkingBatch {
         self.forget_schema(row, Side::Value);
         let original = self.rows[row];
         self.drop_row(row);
+        let mut shared_bytes = original.headers.bytes();
+        if let Cell::Text(key) | Cell::Bytes(key) | Cell::Json(key) = original.key {
+            shared_bytes += key.bytes();
+        }
         for value in values {
+            self.documents.count_copied(shared_bytes);
             // What is decoded may be changed in place: each row has its own.
             let key = match original.key {
                 Cell::Document(node) => Cell::Document(self.documents.copy(node)?),

@@ -218,3 +218,22 @@ sinks:
         }
     }
 }
+
+/// Topics that need no value are given before the transforms: these have not refused anything then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gets_no_topic_is_refused_at_that_stage() {
+    for transforms in ["[]", "[pick]"] {
+        let scene = Scene::new();
+        let yaml = format!(
+            "
+sources:
+  in: {{ type: numbers, topic: '{{key}}', count: 10, on_error: dead_letter, transforms: {transforms} }}
+"
+        );
+        assert_eq!(scene.drain(&yaml).await, Vec::<String>::new());
+        let letters = scene.letters("p.in.dead-letters");
+        assert_eq!(letters.len(), 10);
+        let stage = ("__connect.errors.stage".into(), "KAFKA_PRODUCE".into());
+        assert!(letters[0].1.contains(&stage), "{:?}", letters[0]);
+    }
+}

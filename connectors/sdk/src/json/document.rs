@@ -6,6 +6,7 @@
 //! written by copying its text, and neighbours in one copy.
 
 mod change;
+mod made;
 mod parse;
 mod write;
 
@@ -33,6 +34,11 @@ pub struct Span {
 }
 
 impl Span {
+    /// Its length.
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes as usize
+    }
+
     /// `bytes` bytes of the batch from `start` on.
     fn end(self) -> u32 {
         self.start + self.bytes
@@ -109,20 +115,14 @@ struct Node {
 pub struct Documents {
     base: Bytes,
     made: Vec<u8>,
+    /// Of text that was copied without being made anew, or that found no room in `made`.
+    extra_bytes: usize,
     nodes: Vec<Node>,
     /// For text between `base` or `made` and `made`.
     scratch: String,
 }
 
 impl Documents {
-    /// Forgets everything, and takes `base` as the bytes that spans refer to: at most 2 GiB.
-    pub fn reset(&mut self, base: Bytes) {
-        debug_assert!(base.len() < MADE as usize);
-        self.base = base;
-        self.made.clear();
-        self.nodes.clear();
-    }
-
     /// The span of `part`, which lies in the base.
     ///
     /// # Panics
@@ -149,42 +149,6 @@ impl Documents {
     /// The text of `span`, which is UTF-8 wherever it is JSON.
     fn str(&self, span: Span) -> &str {
         std::str::from_utf8(self.bytes(span)).unwrap_or_default()
-    }
-
-    /// Keeps what `write` appends.
-    pub fn make(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
-        let start = self.made.len();
-        write(&mut self.made);
-        Span {
-            start: start as u32 | MADE,
-            bytes: (self.made.len() - start) as u32,
-        }
-    }
-
-    /// Keeps the bytes of `span` with what `write` appends to them.
-    pub fn extend(&mut self, span: Span, write: impl FnOnce(&mut Vec<u8>)) -> Span {
-        let start = self.made.len();
-        match span.start & MADE {
-            0 => {
-                let from = &self.base[span.start as usize..][..span.bytes as usize];
-                self.made.extend_from_slice(from);
-            }
-            _ => {
-                let from = (span.start & !MADE) as usize;
-                self.made
-                    .extend_from_within(from..from + span.bytes as usize);
-            }
-        }
-        write(&mut self.made);
-        Span {
-            start: start as u32 | MADE,
-            bytes: (self.made.len() - start) as u32,
-        }
-    }
-
-    /// The size of the text that was made.
-    pub fn made_bytes(&self) -> usize {
-        self.made.len()
     }
 
     /// Decodes the JSON text at `span`: all of it is checked.

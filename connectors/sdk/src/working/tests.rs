@@ -287,3 +287,49 @@ fn what_is_changed_no_longer_refers_to_a_schema() {
     let expected = [&all, &of_key, &of_key, &of_value, &of_key];
     assert!(left.iter().eq(expected), "{left:?}");
 }
+
+#[test]
+fn a_record_that_grows_without_bound_leaves_room_for_the_others() {
+    let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20));
+    let mut working = loaded(&[&text, "1", "2"], Format::Json);
+    working
+        .each(|batch, row| {
+            let root = batch.root_mut(row, Side::Value)?.expect("no null");
+            if row == 0 {
+                // Nothing is made anew, and still all of it would be written.
+                for _ in 0..300 {
+                    batch.documents_mut().copy(root)?;
+                }
+            }
+            if row == 1 {
+                batch.documents_mut().make(|out| out.resize(300 << 20, 0));
+            }
+            Ok(())
+        })
+        .expect("records only");
+    let refused: Vec<_> = working.refused().iter().map(|row| row.index).collect();
+    assert_eq!(refused, [0, 1]);
+    assert_eq!(emitted(&mut working, Format::Json), ["2"]);
+
+    working
+        .load(&batch(&["1"]), Format::Json, 0)
+        .expect("records");
+    let kept = working.documents.kept_bytes();
+    assert!(kept <= 32 << 20, "{kept} bytes");
+}
+
+#[test]
+fn a_key_counts_for_each_row_of_a_split() {
+    let mut builder = BatchBuilder::default();
+    let key = vec![b'k'; 1 << 20];
+    let pushed = builder.push(0, Some(&key), Some(b"1"), &[]);
+    pushed.expect("a small record");
+    let mut working = WorkingBatch::default();
+    let batch = builder.finish().expect("a record");
+    working.load(&batch, Format::Json, 0).expect("records");
+    working
+        .each(|batch, row| batch.split(row, [Cell::Null; 300]))
+        .expect("records only");
+    assert_eq!(working.refused().len(), 1);
+    assert_eq!(emitted(&mut working, Format::Json), Vec::<String>::new());
+}

@@ -74,6 +74,11 @@ impl Documents {
             return Err(Error::record("copy", "a value").because(TOO_MANY.what));
         }
         let original = *self.node(node);
+        let text = match original.first {
+            NONE => original.text.bytes,
+            _ => 0,
+        };
+        self.count_copied(original.name.bytes as usize + text as usize);
         let copy = self.add(original.kind, original.text);
         let made = self.node_mut(copy);
         made.changed = original.changed;
