@@ -1,0 +1,5 @@
+//! Connector for object storage that speaks S3. `README.md` says what it promises.
+
+#![warn(missing_docs)]
+
+pub mod uploads;
