@@ -75,6 +75,9 @@ pub(crate) struct Pass<'a> {
     pub clean: u64,
     /// Of the partition.
     pub end: u64,
+    /// Tombstones from here on may be news to an open table. One that is opened later reads nothing
+    /// that those below it delete: that is gone since the last pass.
+    pub unread: u64,
 }
 
 /// What a pass knows of the keys from `clean` on.
@@ -137,6 +140,7 @@ fn due(log: &Log) -> Vec<Pass<'_>> {
                 segments,
                 clean: partition.clean,
                 end: partition.end,
+                unread: log.inner.tables.least(key).unwrap_or(u64::MAX),
             })
         });
     passes.collect()

@@ -8,6 +8,7 @@ use crate::pipeline::Pipeline;
 use crate::round::Request;
 use crate::shared::Shared;
 use crate::storage::Lock;
+use crate::table::Places;
 
 /// A log, for as long as anybody holds it.
 pub(crate) struct Inner {
@@ -19,6 +20,8 @@ pub(crate) struct Inner {
     /// See [`crate::log::Log::files`].
     pub files: Mutex<()>,
     pub compacting: Compacting,
+    /// Up to where tables are read that are open.
+    pub tables: Places,
 }
 
 impl Drop for Inner {

@@ -301,7 +301,7 @@ impl Log {
         Ok(())
     }
 
-    fn key(&self, topic: &str, partition: u32) -> Result<PartitionKey, LogError> {
+    pub(crate) fn key(&self, topic: &str, partition: u32) -> Result<PartitionKey, LogError> {
         validate::partition(&self.shared().published().state, topic, partition)
     }
 

@@ -14,6 +14,7 @@ use crate::recovery::{self, Access, Opened, Recovery};
 use crate::segment::Layout;
 use crate::shared::Shared;
 use crate::storage::{Clock, Lock, Storage};
+use crate::table::Places;
 
 impl Log {
     /// Opens the log in `dir`, making it if it is not there (its parent must be), and recovers
@@ -92,6 +93,7 @@ impl Log {
                     lock,
                     files,
                     compacting: Compacting::default(),
+                    tables: Places::default(),
                 }),
             },
             recovery,

@@ -85,8 +85,9 @@ pub(crate) fn write(
 /// Whether a record stays.
 ///
 /// One with a null value has done its work once each key stands once below it and a pass has kept
-/// it: older records of its key are gone, and who reads on has had time. But the last record of a
-/// partition stays, so that a reader comes to the partition's end.
+/// it, and every open table has come past it: older records of its key are gone, so who begins to
+/// read sees none. But the last record of a partition stays, so that a reader comes to the
+/// partition's end.
 fn is_kept(pass: &Pass<'_>, known: &Known, record: &Record<'_>) -> bool {
     let offset = record.offset as u64;
     let Some(key) = record.key.filter(|_| offset < known.end) else {
@@ -94,7 +95,10 @@ fn is_kept(pass: &Pass<'_>, known: &Known, record: &Record<'_>) -> bool {
     };
     match known.newest.get(key) {
         Some(newest) if newest > offset => false,
-        _ => record.value.is_some() || offset >= pass.clean || offset + 1 == pass.end,
+        _ => {
+            let may_go = offset < pass.clean.min(pass.unread) && offset + 1 != pass.end;
+            record.value.is_some() || !may_go
+        }
     }
 }
 

@@ -4,11 +4,17 @@
 //! to, and folded again at the next start.
 //!
 //! The order of one key's records is that of its partition, so each key must always go to the same
-//! one. Whether the log has compacted a part of the topic makes no difference to the table.
+//! one. Whether the log has compacted a part of the topic makes no difference to the table, however
+//! long its reader rests: compaction keeps the tombstones that an open table has not come to.
+//! Retention, of a topic that is not compacted, takes nothing out of a table that was read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use towpath_record::Record;
 
-use crate::{Log, LogError, ReadTo, Reader};
+use crate::topic::PartitionKey;
+use crate::{Log, LogError, LogErrorKind, ReadTo, Reader};
 
 /// What one read brings.
 const READ_BYTES: usize = 1 << 20;
@@ -20,7 +26,39 @@ pub struct TableReader {
     log: Log,
     topic: String,
     /// By partition.
-    readers: Vec<Reader>,
+    readers: Vec<(Reader, Arc<Place>)>,
+}
+
+/// Up to where an open table has a partition.
+#[derive(Debug)]
+struct Place {
+    key: PartitionKey,
+    offset: AtomicU64,
+}
+
+/// The places of all tables that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Places(Mutex<Vec<Weak<Place>>>);
+
+impl Places {
+    fn add(&self, key: PartitionKey, offset: u64) -> Arc<Place> {
+        let offset = AtomicU64::new(offset);
+        let place = Arc::new(Place { key, offset });
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|place| place.strong_count() > 0);
+        places.push(Arc::downgrade(&place));
+        place
+    }
+
+    /// The offset that every open table has come to in a partition; `None` when there is no table.
+    pub(crate) fn least(&self, key: PartitionKey) -> Option<u64> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = places.iter().filter_map(Weak::upgrade);
+        let of_partition = places.filter(|place| place.key == key);
+        of_partition
+            .map(|place| place.offset.load(Ordering::Acquire))
+            .min()
+    }
 }
 
 impl TableReader {
@@ -45,16 +83,22 @@ impl TableReader {
         mut apply: impl FnMut(&Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.open()?;
-        for (partition, reader) in (0..).zip(&mut self.readers) {
+        for (partition, (reader, place)) in (0..).zip(&mut self.readers) {
             let end = self
                 .log
                 .end_offset(&self.topic, partition, ReadTo::Durable)?;
             while reader.offset() < end {
                 // A batch that was rewritten may begin before what was read already.
                 let from = reader.offset();
-                let Some(batches) = reader.next(READ_BYTES)? else {
-                    break;
+                let batches = match reader.next(READ_BYTES) {
+                    // Retention was faster.
+                    Err(error) if error.kind() == LogErrorKind::OutOfRange => {
+                        reader.seek(self.log.start_offset(&self.topic, partition)?);
+                        continue;
+                    }
+                    batches => batches?,
                 };
+                let Some(batches) = batches else { break };
                 for record in batches.iter().flat_map(|batch| batch.records()) {
                     let record = record.map_err(|error| {
                         let topic = &self.topic;
@@ -64,6 +108,7 @@ impl TableReader {
                         apply(&record)?;
                     }
                 }
+                place.offset.store(reader.offset(), Ordering::Release);
             }
         }
         Ok(())
@@ -78,10 +123,12 @@ impl TableReader {
         };
         for partition in known..count.max(1) {
             let start = self.log.start_offset(&self.topic, partition)?;
+            let places = &self.log.inner.tables;
+            let place = places.add(self.log.key(&self.topic, partition)?, start);
             let reader = self
                 .log
                 .reader(&self.topic, partition, start, ReadTo::Durable)?;
-            self.readers.push(reader);
+            self.readers.push((reader, place));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::{config, seed};
 use crate::testing::{ManualClock, Random, SimDisk, Steps, checkpoint, open_stepped};
 use crate::{
     AppendSet, Cleanup, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogError, ReadTo,
-    Reader, Recovery, Registration, TopicBatch, TopicConfig, compaction, verify,
+    Reader, Recovery, Registration, TableReader, TopicBatch, TopicConfig, compaction, verify,
 };
 
 pub(super) const DIR: &str = "/data";
@@ -150,6 +150,20 @@ impl Model {
         fold(self.all.values())
     }
 
+    /// Takes what is new into the rows of a table.
+    fn catch_up(&self, (table, rows): &mut (TableReader, BTreeMap<u64, u64>)) {
+        let apply = |record: &Record<'_>| {
+            let key = number(record.key.unwrap());
+            match record.value {
+                Some(value) => rows.insert(key, number(value)),
+                None => rows.remove(&key),
+            };
+            Ok::<_, LogError>(())
+        };
+        table.catch_up(apply).unwrap();
+        assert_eq!(*rows, self.rows(), "of a table that rested");
+    }
+
     pub(super) fn check(&self) {
         let held = read(&mut self.reader(0), usize::MAX);
         for (offset, row) in &held {
@@ -234,12 +248,13 @@ fn what_is_kept_is_the_newest_of_each_key() {
     for seed in first..first + 40 {
         println!("seed {seed}");
         let mut model = Model::new(seed);
-        // It stays open over all swaps.
+        // They stay open over all swaps.
         let mut slow = model.reader(0);
         let mut seen = BTreeMap::new();
+        let mut table = (model.log.table("t").unwrap(), BTreeMap::new());
         let keys = 1 + model.random.below(40);
         for _ in 0..60 {
-            match model.random.below(12) {
+            match model.random.below(13) {
                 0..=6 => model.append(keys),
                 7..=8 => {
                     passes += model.compact().len();
@@ -260,16 +275,24 @@ fn what_is_kept_is_the_newest_of_each_key() {
                     }
                     seen.extend(read);
                 }
+                11 => {
+                    model.catch_up(&mut table);
+                    if model.random.one_in(3) {
+                        table = (model.log.table("t").unwrap(), BTreeMap::new());
+                    }
+                }
                 _ => {
                     model.log.close().unwrap();
                     let (log, recovery) = open(&model.disk, Durability::Fsync).unwrap();
                     assert_eq!(recovery, Recovery::default());
                     model.log = log;
                     slow = model.reader(slow.offset());
+                    table = (model.log.table("t").unwrap(), BTreeMap::new());
                     model.check();
                 }
             }
         }
+        model.catch_up(&mut table);
         model.check();
     }
     assert!(passes > 20, "{passes}");
@@ -299,9 +322,17 @@ fn small_segments_become_one() {
     model.check();
 }
 
-/// A tombstone outlives the pass that drops what it deletes, and goes with the next one.
+/// A tombstone outlives the pass that drops what it deletes, and goes with the next one, unless an
+/// open table has not come to it.
 #[test]
 fn a_tombstone_is_kept_for_one_further_pass() {
+    tombstone(false, [1, 0]);
+    tombstone(true, [1, 1]);
+}
+
+/// How many tombstones are left after one pass and the next; where a table `rests` meanwhile, none
+/// is after it has gone on.
+fn tombstone(rests: bool, left: [usize; 2]) {
     let mut model = Model::new(2);
     let tombstones = |model: &Model| {
         let held = read(&mut model.reader(0), usize::MAX);
@@ -327,15 +358,27 @@ fn a_tombstone_is_kept_for_one_further_pass() {
         });
     };
     key(&mut model, Some(7));
+    let mut table = rests.then(|| {
+        let mut table = (model.log.table("t").unwrap(), BTreeMap::new());
+        model.catch_up(&mut table);
+        table
+    });
     key(&mut model, None);
-    for expected in [1, 0] {
+    let pass = |model: &mut Model, expected| {
         for _ in 0..20 {
             model.append(10);
         }
         let compacted = compaction::run(&model.log, None);
         assert_eq!((compacted.done.len(), compacted.failed.len()), (1, 0));
-        assert_eq!(tombstones(&model), expected);
+        assert_eq!(tombstones(model), expected);
         model.check();
+    };
+    for expected in left {
+        pass(&mut model, expected);
+    }
+    if let Some(table) = &mut table {
+        model.catch_up(table);
+        pass(&mut model, 0);
     }
 }
 

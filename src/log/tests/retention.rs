@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use towpath_record::{Batch, BatchBuilder, Record};
+
 use super::{batch, config};
 use crate::entry::Entry;
 use crate::round::{Answer, Request};
 use crate::testing::{ManualClock, SimDisk, checkpoint, open_stepped};
 use crate::{
-    AppendSet, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogErrorKind, ReadTo,
-    Registration, Retention, TopicBatch, TopicConfig,
+    AppendSet, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogError, LogErrorKind,
+    ReadTo, Registration, Retention, TopicBatch, TopicConfig,
 };
 
 const DIR: &str = "/data";
@@ -50,10 +52,14 @@ fn open(disk: &SimDisk, clock: &Arc<ManualClock>, durability: Durability) -> Log
 }
 
 fn append(log: &Log, values: &[u64]) {
+    submit(log, batch(values, 100));
+}
+
+fn submit(log: &Log, batch: Batch) {
     let batch = TopicBatch {
         topic: "t".into(),
         partition: 0,
-        batch: batch(values, 100),
+        batch,
     };
     let set = AppendSet {
         batches: vec![batch],
@@ -143,6 +149,26 @@ fn drops_by_size_but_never_below_it() {
             "{bytes} bytes of segments with {each}"
         );
     }
+}
+
+/// What a table has read it keeps, and goes on with what is left.
+#[test]
+fn a_table_goes_on_behind_what_was_dropped() {
+    let held = held(time(2));
+    let mut table = held.log.table("t").unwrap();
+    held.clock.advance(4 * HOUR_MS);
+    run(&held.log);
+    assert_eq!(start(&held.log), 20);
+    let mut builder = BatchBuilder::default();
+    builder.push(0, Some(b"key"), None, &[]).unwrap();
+    submit(&held.log, builder.finish().unwrap());
+    let mut offsets = Vec::new();
+    let apply = |record: &Record<'_>| {
+        offsets.push(record.offset);
+        Ok::<_, LogError>(())
+    };
+    table.catch_up(apply).unwrap();
+    assert_eq!(offsets, [40]);
 }
 
 #[test]
