@@ -1,10 +1,11 @@
 //! What the sink's state says about one file, under the file's path as key.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use towpath_sdk::config::Compression;
 use towpath_sdk::{Error, Result};
 
-/// The first layout of an encoded entry.
-const VERSION: u8 = 1;
+/// Of an encoded entry; the first one did not tell the form.
+const VERSION: u8 = 2;
 /// How many bytes at the front of a file are hashed.
 pub(super) const HEAD_BYTES: u64 = 4096;
 
@@ -31,6 +32,23 @@ pub(super) struct Known {
     /// Bytes that are ours.
     pub(super) length: u64,
     pub(super) head: Head,
+    pub(super) form: Form,
+}
+
+/// In which form records are in a file: a hash of what its format begins it with, and of its
+/// compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Form(u64);
+
+impl Form {
+    pub(super) fn new(head: &[u8], compression: Compression) -> Self {
+        let mut form = Head::EMPTY;
+        form.extend(0, compression.as_str().as_bytes());
+        for part in head.chunks(HEAD_BYTES as usize) {
+            form.extend(0, part);
+        }
+        Self(form.0)
+    }
 }
 
 /// What tells a file from every other one, whatever its name.
@@ -84,6 +102,7 @@ impl Entry {
             identity,
             length,
             head,
+            form,
         }) = &self.file
         {
             out.put_u64(identity.device);
@@ -91,13 +110,14 @@ impl Entry {
             out.put_i64(identity.birth_ns);
             out.put_u64(*length);
             out.put_u64(head.0);
+            out.put_u64(form.0);
         }
         out.freeze()
     }
 
     /// What `encode` makes has at most so many bytes.
     pub(super) fn encoded_bytes_max(&self) -> usize {
-        80 + self.topic.len() + self.stream.len()
+        88 + self.topic.len() + self.stream.len()
     }
 
     /// Reads what `encode` wrote under `path`.
@@ -132,6 +152,7 @@ fn read(rest: &mut &[u8]) -> Option<Entry> {
         let birth_ns = i64::from_be_bytes(take(rest)?);
         let length = u64::from_be_bytes(take(rest)?);
         let head = Head(u64::from_be_bytes(take(rest)?));
+        let form = Form(u64::from_be_bytes(take(rest)?));
         Some(Known {
             identity: Identity {
                 device,
@@ -140,6 +161,7 @@ fn read(rest: &mut &[u8]) -> Option<Entry> {
             },
             length,
             head,
+            form,
         })
     };
     Some(Entry {

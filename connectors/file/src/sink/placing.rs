@@ -58,6 +58,7 @@ impl Writer {
                 identity: found.identity,
                 length: 0,
                 head: Head::EMPTY,
+                form: self.form,
             };
             // Nothing is unsynced in it, so it may be closed.
             let handle = Some(handle).filter(|_| self.opened.len() < self.limits.open_files);
@@ -114,6 +115,7 @@ impl Writer {
                     identity: found.identity,
                     length: 0,
                     head,
+                    form: self.form,
                 }))
             }
             None => self.unknown(path),
@@ -133,11 +135,15 @@ impl Writer {
             let Some((file, Found { identity, length })) = self.disk.open(path)? else {
                 return Ok(Place::Free);
             };
+            if length > 0 && !self.begins_as_now(&file, path)? {
+                return Err(of_another_form(path));
+            }
             let head = self.disk.head(&file, path, length)?;
             return Ok(Place::Adopted(Known {
                 identity,
                 length,
                 head,
+                form: self.form,
             }));
         }
         let remedy = if self.rotate.is_some() {
@@ -176,13 +182,8 @@ impl Writer {
         if let Some(how) = differs_open(&self.disk, &file, &output.path, &known, found)? {
             return Err(not_ours(&self.connector, &output.path, &how));
         }
-        if known.length > 0 && !self.begins_as_now(&file, &output.path)? {
-            return Err(Error::configuration("go on with", &output.path)
-                .because(
-                    "it does not begin as `format` says: it has other columns, or another schema \
-                     or codec",
-                )
-                .remedy("give `path` another name, or put `format` back"));
+        if known.length > 0 && known.form != self.form {
+            return Err(of_another_form(&output.path));
         }
         let output = &mut self.outputs[index];
         if self.compressor.is_none() && !self.encoder.has_blocks() {
@@ -301,4 +302,14 @@ pub(super) fn not_ours(connector: &str, path: &str, how: &str) -> Error {
             "put the file back as it was, or write it anew: \
              `towpath offsets reset {connector} --to earliest` and `towpath restart {connector}`"
         ))
+}
+
+/// What is in the file is not what `format` and `compression` say now.
+fn of_another_form(path: &str) -> Error {
+    Error::configuration("go on with", path)
+        .because(
+            "it does not begin as `format` and `compression` say: it is of another format, or has \
+             other columns, or another schema or codec",
+        )
+        .remedy("give `path` another name, or put `format` and `compression` back")
 }

@@ -17,7 +17,7 @@ use towpath_sdk::{
 use super::ahead;
 use super::config::{FileSinkOptions, IfExists, Rotate};
 use super::disk::Disk;
-use super::entry::Entry;
+use super::entry::{Entry, Form};
 use super::limits::Limits;
 use super::names::Names;
 use super::output::Output;
@@ -43,6 +43,8 @@ pub(super) struct Writer {
     pub(super) encoder: Box<dyn Encoder>,
     codecs: Arc<dyn Codecs>,
     compression: Compression,
+    /// Of the files it writes.
+    pub(super) form: Form,
     pub(super) compressor: Option<Box<dyn Compressor>>,
     /// Compressed bytes on their way to a file.
     packed: Vec<u8>,
@@ -88,7 +90,9 @@ impl Writer {
         commits: Handle,
     ) -> Result<Self> {
         let timezone = options.timezone.0.clone();
+        let form = Form::new(context.encoder.head(), options.compression);
         let mut writer = Self {
+            form,
             names: Names::new(
                 options.path.0.clone().with_timezone(timezone),
                 &context.connector,
@@ -169,9 +173,7 @@ impl Writer {
             return Ok(false);
         }
         // Records of another format go to a file of their own.
-        if let Some((file, _)) = self.disk.open(path)?
-            && !self.begins_as_now(&file, path)?
-        {
+        if entry.file.is_some_and(|known| known.form != self.form) {
             return Ok(false);
         }
         let age_ms = towpath_sdk::now_ms().saturating_sub(entry.started_ms);
@@ -183,7 +185,7 @@ impl Writer {
         Ok(true)
     }
 
-    /// Whether `file` begins with what a file of this format begins with.
+    /// Whether `file`, which others wrote, begins with what a file of this format begins with.
     pub(super) fn begins_as_now(&self, file: &File, path: &str) -> Result<bool> {
         let head = self.encoder.head();
         if head.is_empty() {

@@ -66,14 +66,13 @@ fn a_file_of_another_format_is_not_gone_on_with() {
         subject.head = Some(HEAD);
         subject.deliver(&["a"]).unwrap();
         subject.deliver(&["b", "c"]).unwrap();
-        subject.head = Some("another head\n");
-        let error = subject.deliver(&["d"]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-        assert!(
-            error
-                .to_string()
-                .contains("does not begin as `format` says")
-        );
+        for head in [Some("another head\n"), None] {
+            subject.head = head;
+            let error = subject.deliver(&["d"]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+            let expected = "does not begin as `format` and `compression` say";
+            assert!(error.to_string().contains(expected), "{error}");
+        }
         subject.head = Some(HEAD);
         subject.deliver(&["d"]).unwrap();
         let text = files(folder.path()).remove(path).unwrap();
@@ -95,13 +94,15 @@ fn rotation_goes_on_with_another_format_in_another_file() {
     let folder = tempfile::tempdir().unwrap();
     let rotate = [("rotate.size", "1KiB")];
     let mut subject = Subject::new(folder.path(), "{start_offset}", &rotate);
-    for (head, value) in [(HEAD, "a"), (HEAD, "b"), ("H", "c"), ("H", "d")] {
-        subject.head = Some(head);
+    let (old, new) = (Some(HEAD), Some("H"));
+    for (head, value) in [(old, "a"), (old, "b"), (new, "c"), (new, "d"), (None, "e")] {
+        subject.head = head;
         subject.deliver(&[value]).unwrap();
     }
     let expected = [
         ("0", HEAD.to_owned() + "1:a\n.1:b\n."),
         ("2", "H1:c\n.1:d\n.".to_owned()),
+        ("4", "e\n".to_owned()),
     ];
     let expected = expected.map(|(name, text)| (name.to_owned(), text));
     assert_eq!(files(folder.path()), expected.into());
