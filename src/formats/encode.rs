@@ -99,6 +99,9 @@ impl Encoder for CsvLines {
     }
 }
 
+/// Of a block of Avro before compression: readers take a block at once.
+const AVRO_BLOCK_BYTES: usize = 1 << 20;
+
 /// Avro from a record's document.
 struct AvroBlocks {
     document: Document,
@@ -119,12 +122,13 @@ impl Encoder for AvroBlocks {
         self.writer.head()
     }
 
-    fn has_blocks(&self) -> bool {
-        true
+    fn block_bytes(&self) -> Option<usize> {
+        Some(AVRO_BLOCK_BYTES)
     }
 
-    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<()> {
-        self.writer.block(records, buffer)
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
+        self.writer.block(records, buffer)?;
+        Ok(Vec::new())
     }
 }
 

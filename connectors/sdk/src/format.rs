@@ -58,6 +58,7 @@ pub struct Envelope<'a> {
 /// each encoded into a buffer of that place, and [`Encoder::block`] makes of a buffer what is
 /// written. No encoder keeps anything of a record beyond the buffer. So a sink may have many places
 /// at once, may cut one back to the end of any stretch, and may go on there without reading it.
+/// A format with an [`Encoder::end`] is for places that are finished once, as objects are.
 pub trait Encoder: Send {
     /// Appends one record of `batch`, with what separates it from the next. A record error means
     /// that the record cannot be written in this format, and nothing was appended.
@@ -68,17 +69,33 @@ pub trait Encoder: Send {
         &[]
     }
 
-    /// Whether records stand in blocks. Otherwise each is a line.
-    fn has_blocks(&self) -> bool {
-        false
+    /// The bytes of a buffer from which a good block is made, if records stand in blocks. Otherwise
+    /// each is a line.
+    fn block_bytes(&self) -> Option<usize> {
+        None
     }
 
     /// Makes one block of `buffer`, which holds what `encode` appended of `records` records, one at
-    /// least. Lines stay as they are.
-    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<()> {
+    /// least. Lines stay as they are. Returns what the end must know of it.
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
         let _ = (records, buffer);
-        Ok(())
+        Ok(Vec::new())
     }
+
+    /// What stands behind the last of `blocks`, which are all of the place, in their order.
+    fn end(&self, blocks: &[Block]) -> Result<Vec<u8>> {
+        let _ = blocks;
+        Ok(Vec::new())
+    }
+}
+
+/// A block that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Where it begins in its place, the head counted, before any compression of the whole.
+    pub position: u64,
+    /// What [`Encoder::block`] returned.
+    pub note: Vec<u8>,
 }
 
 /// Compresses a stream; the result may be cut into members (gzip) or frames (zstd).

@@ -37,7 +37,7 @@ pub use async_trait::async_trait;
 pub use clock::now_ms;
 pub use error::{Error, ErrorKind, Result, printable};
 pub use expression::Expression;
-pub use format::{Codecs, Compressor, Decoder, Encoder, Envelope, NewDecoder};
+pub use format::{Block, Codecs, Compressor, Decoder, Encoder, Envelope, NewDecoder};
 pub use path::*;
 pub use refused::{
     Limits, OnError, Original, Place, RATE_RECORDS_MIN, REFUSED_MAX, Refused, Stage, Tolerance,

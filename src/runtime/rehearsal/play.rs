@@ -308,7 +308,7 @@ impl Writing {
             let mut line = Vec::new();
             match self.encoder.encode(&read, &record, &mut line) {
                 Ok(()) => {
-                    if self.encoder.has_blocks() {
+                    if self.encoder.block_bytes().is_some() {
                         line = read_back(&mut *self.encoder, line, &self.schemas)?;
                     }
                     line.pop_if(|last| *last == b'\n');

@@ -186,7 +186,7 @@ impl Writer {
             return Err(of_another_form(&output.path));
         }
         let output = &mut self.outputs[index];
-        if self.compressor.is_none() && !self.encoder.has_blocks() {
+        if self.compressor.is_none() && self.encoder.block_bytes().is_none() {
             let whole = self
                 .disk
                 .ends_in_newline(&file, &output.path, known.length)?;

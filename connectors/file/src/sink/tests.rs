@@ -152,15 +152,15 @@ impl Encoder for Blocks {
         self.0.as_bytes()
     }
 
-    fn has_blocks(&self) -> bool {
-        true
+    fn block_bytes(&self) -> Option<usize> {
+        Some(1)
     }
 
     /// Ends in no newline: none may be added.
-    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<()> {
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
         let lines = String::from_utf8(std::mem::take(buffer)).unwrap();
         buffer.extend_from_slice(format!("{records}:{lines}.").as_bytes());
-        Ok(())
+        Ok(Vec::new())
     }
 }
 

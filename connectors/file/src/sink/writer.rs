@@ -254,7 +254,7 @@ impl Writer {
         }
         if let Some(size) = self.rotate.as_ref().and_then(|rotate| rotate.size) {
             // What compression or blocks will make of the buffer is not known yet.
-            let plain = self.compressor.is_none() && !self.encoder.has_blocks();
+            let plain = self.compressor.is_none() && self.encoder.block_bytes().is_none();
             let pending = if plain { output.buffer.len() as u64 } else { 0 };
             if output.length() + pending >= size.0 {
                 self.finish(index);
