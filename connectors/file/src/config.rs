@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Duration, InputFormat, Kind, Node, NodeValue, OneOrMany, OptionType, OptionsSpec, Pattern,
-    Problem, Problems, Size, Start, choice, options,
+    Duration, Framing, FramingRules, InputCompression, InputFormat, Kind, Multiline, Node,
+    NodeValue, OneOrMany, OptionType, OptionsSpec, Oversize, Problems, Size, Start, choice,
+    options,
 };
-use towpath_sdk::{RECORD_BYTES_MAX, Source, SourceConfig};
+use towpath_sdk::{Source, SourceConfig};
 
 use crate::source::FileSource;
 use crate::source::finder::{Finder, Glob, Listing};
@@ -44,16 +45,6 @@ options! {
         pub poll_interval: Duration = "1s",
     }
 
-    /// How lines are joined; one of `start` and `continue`.
-    pub struct MultilineOptions {
-        /// A line that matches begins a record.
-        pub start: Option<Pattern>,
-        /// A line that matches continues the record of the line before.
-        pub r#continue: Option<Pattern>,
-        /// A record is complete when no line came for so long.
-        pub timeout: Duration = "1s",
-    }
-
     /// Where to move files.
     pub struct MoveOptions {
         /// The folder, on the same file system; made when it is not there.
@@ -62,37 +53,6 @@ options! {
 }
 
 choice! {
-    /// What a record is.
-    pub enum Framing {
-        /// The bytes in front of each newline.
-        Lines = "lines",
-        /// A file.
-        Whole = "whole",
-    }
-
-    /// What to do with a record longer than `max_line`.
-    pub enum Oversize {
-        /// Its first `max_line` bytes are the record. What cannot be read in part (`avro`, a list of
-        /// `json`) is a bad record.
-        Truncate = "truncate",
-        /// It is left out and counted as refused.
-        Skip = "skip",
-        /// It is a bad record: `on_error` decides.
-        Fail = "fail",
-    }
-
-    /// How the files are compressed.
-    pub enum InputCompression {
-        /// Found by each file's first bytes.
-        Auto = "auto",
-        /// As they are.
-        None = "none",
-        /// gzip, any number of members.
-        Gzip = "gzip",
-        /// zstd, any number of frames.
-        Zstd = "zstd",
-    }
-
     /// A header that tells where a record comes from.
     pub enum FileHeader {
         /// The file's path when it was first seen.
@@ -137,51 +97,6 @@ impl OptionType for After {
     }
 }
 
-/// Which lines belong together.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Multiline {
-    pattern: Pattern,
-    /// Whether a match begins a record, or continues one.
-    begins: bool,
-    pub timeout: std::time::Duration,
-}
-
-impl Multiline {
-    /// Whether `line` is the first of a record.
-    pub fn begins_record(&self, line: &[u8]) -> bool {
-        self.pattern.is_match(line) == self.begins
-    }
-}
-
-impl OptionType for Multiline {
-    fn kind() -> Kind {
-        MultilineOptions::kind()
-    }
-
-    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let options = MultilineOptions::parse(node, problems)?;
-        let timeout = options.timeout.0;
-        match (options.start, options.r#continue) {
-            (Some(pattern), None) => Some(Self {
-                pattern,
-                begins: true,
-                timeout,
-            }),
-            (None, Some(pattern)) => Some(Self {
-                pattern,
-                begins: false,
-                timeout,
-            }),
-            _ => {
-                let problem = Problem::new(node.span, "expected one of `start` and `continue`");
-                let help = "`start` matches the first line of a record, `continue` all others";
-                problems.push(problem.help(help));
-                None
-            }
-        }
-    }
-}
-
 /// The checked options.
 #[derive(Debug, Clone)]
 pub struct FileSourceConfig {
@@ -200,16 +115,7 @@ impl FileSourceConfig {
         if options.include.is_empty() {
             problems.add(node.span_of("include"), "no file is included");
         }
-        if options.framing == Framing::Whole && options.multiline.is_some() {
-            let message = "`multiline` joins lines, but `framing: whole` has none";
-            problems.add(node.span_of("multiline"), message);
-        }
-        if options.framing == Framing::Lines {
-            options.format.refuse_in_lines(node, problems);
-        }
-        if !(1..=RECORD_BYTES_MAX).contains(&options.max_line.0) {
-            problems.add(node.span_of("max_line"), "expected a size from 1B to 1GiB");
-        }
+        options.rules().check(&options.format, node, problems);
         let headers = &options.headers;
         if (1..headers.len()).any(|at| headers[..at].contains(&headers[at])) {
             problems.add(node.span_of("headers"), "a header stands twice");
@@ -230,6 +136,17 @@ impl FileSourceConfig {
 }
 
 impl FileSourceOptions {
+    /// What a record is.
+    pub(crate) fn rules(&self) -> FramingRules {
+        FramingRules {
+            framing: self.framing,
+            multiline: self.multiline.clone(),
+            max_line: usize::try_from(self.max_line.0).unwrap_or(usize::MAX),
+            oversize: self.oversize,
+            whole_format: self.format.is_whole(),
+        }
+    }
+
     /// What finds the files.
     pub(crate) fn finder(&self) -> Finder {
         let moved_to = match &self.after {

@@ -35,7 +35,6 @@ mod disposal;
 pub mod finder;
 mod fingerprint;
 mod follower;
-mod framing;
 mod kinship;
 mod reading;
 mod restore;

@@ -14,6 +14,7 @@ pub mod config;
 mod error;
 mod expression;
 mod format;
+pub mod framing;
 pub mod json;
 mod path;
 mod refused;

@@ -14,15 +14,12 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use towpath_sdk::Codecs;
-use towpath_sdk::config::Compression;
+use towpath_sdk::config::{Compression, InputCompression};
 
 use super::fingerprint::{Fingerprint, HEAD_BYTES, TAIL_BYTES, hash};
-use crate::config::InputCompression;
 
 /// Decompressed so many bytes at a time.
 const STEP_BYTES: usize = 64 << 10;
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Where a file is, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -221,22 +218,15 @@ impl Content {
     /// How the file is compressed: as said, else by its first bytes, and by its name as long as
     /// there are too few of them.
     fn compression(&self, path: &Path, said: InputCompression) -> io::Result<Option<Compression>> {
+        let mut head = [0; 4];
+        let read = read_at(&self.file, &mut head, 0)?;
         let ending = path.extension().and_then(|ending| ending.to_str());
-        Ok(match said {
-            InputCompression::None => None,
-            InputCompression::Gzip => Some(Compression::GZIP),
-            InputCompression::Zstd => Some(Compression::ZSTD),
-            InputCompression::Auto => {
-                let mut magic = [0; 4];
-                let read = read_at(&self.file, &mut magic, 0)?;
-                match ending {
-                    _ if magic[..read].starts_with(GZIP_MAGIC) => Some(Compression::GZIP),
-                    _ if magic[..read].starts_with(ZSTD_MAGIC) => Some(Compression::ZSTD),
-                    Some("gz") if read < GZIP_MAGIC.len() => Some(Compression::GZIP),
-                    Some("zst") if read < ZSTD_MAGIC.len() => Some(Compression::ZSTD),
-                    _ => None,
-                }
-            }
+        let too_few = said == InputCompression::Auto && read < head.len();
+        Ok(match (said.of(&head[..read]), ending) {
+            (Compression::None, Some("gz")) if too_few && read < 2 => Some(Compression::GZIP),
+            (Compression::None, Some("zst")) if too_few => Some(Compression::ZSTD),
+            (Compression::None, _) => None,
+            (found, _) => Some(found),
         })
     }
 }

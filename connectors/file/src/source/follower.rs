@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::process::{Resource, getrlimit};
+use towpath_sdk::framing::LineState;
 use towpath_sdk::{Codecs, Error, Health, NewDecoder, SourceContext, StateChange};
 
 use super::content::FileId;
@@ -22,7 +23,7 @@ use super::cursor::{Cursor, CursorId, Handle};
 use super::finder::{Finder, Found};
 use super::kinship::{Held, Kindred};
 use super::reading::handles_max;
-use super::saved::{LineState, Saved, file_key};
+use super::saved::{Saved, file_key};
 use super::turn::Reader;
 use crate::config::FileSourceOptions;
 

@@ -20,13 +20,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
+use towpath_sdk::config::Framing;
+
 use super::content::{Content, Stamp, identify};
 use super::cursor::{Cursor, CursorId, family, has_packed_name, name_bytes};
 use super::finder::Found;
 use super::fingerprint::{Fingerprint, HEAD_BYTES, TAIL_BYTES, hash};
 use super::follower::Follower;
 use super::saved::Saved;
-use crate::config::Framing;
 
 /// A copy is complete, and no truncation follows, when nobody has written to it for so long.
 pub const QUIET_MS: i64 = 5_000;

@@ -6,6 +6,7 @@
 use std::io;
 
 use towpath_record::BatchBuilder;
+use towpath_sdk::config::Framing;
 use towpath_sdk::{Part, REFUSED_MAX, Refused, Result, SourceBatch};
 
 use super::content::{Content, Stamp};
@@ -13,7 +14,6 @@ use super::cursor::{CursorId, Handle};
 use super::follower::Follower;
 use super::saved::Saved;
 use super::turn::{CHUNK_BYTES, NoTurn, Turn};
-use crate::config::Framing;
 
 /// A batch is closed at this size: about 1 MiB with what a record may add.
 const FULL_BYTES: usize = (1 << 20) - (32 << 10);

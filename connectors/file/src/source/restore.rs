@@ -4,15 +4,16 @@
 use std::io;
 use std::sync::Arc;
 
-use towpath_sdk::config::Start;
+use towpath_sdk::config::{Framing, Start};
+use towpath_sdk::framing::LineState;
 use towpath_sdk::{Error, Result, SourceContext, StateChange};
 
 use super::content::{Content, Stamp};
 use super::cursor::{Cursor, CursorId, task_of};
 use super::fingerprint::Fingerprint;
 use super::follower::Follower;
-use super::saved::{FILE_PREFIX, LineState, Saved, number_of, start_key};
-use crate::config::{After, FileSourceOptions, Framing};
+use super::saved::{FILE_PREFIX, Saved, number_of, start_key};
+use crate::config::{After, FileSourceOptions};
 
 /// Looked through at a time for the last newline of a file.
 const STEP_BYTES: usize = 64 << 10;

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use towpath_sdk::framing::LineState;
 use towpath_sdk::{Error, Result};
 
 use super::content::{FileId, Stamp};
@@ -34,20 +35,6 @@ pub struct Saved {
     pub origin: PathBuf,
     /// Its path when this was saved.
     pub path: PathBuf,
-}
-
-/// What the bytes at a position are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LineState {
-    /// The beginning of a line.
-    #[default]
-    Start,
-    /// What a line goes on with whose beginning was delivered, as it was the end of the file then.
-    Rest,
-    /// The rest of a line that is left out because it was too long.
-    Skip,
-    /// Lines of a multi-line record that is left out because it was too long.
-    SkipRecord,
 }
 
 impl Saved {
@@ -139,14 +126,6 @@ impl Saved {
             path: PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())),
         };
         (version == VERSION).then_some(saved)
-    }
-}
-
-impl LineState {
-    fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Start, Self::Rest, Self::Skip, Self::SkipRecord]
-            .get(usize::from(byte))
-            .copied()
     }
 }
 

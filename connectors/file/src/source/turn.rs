@@ -12,15 +12,15 @@
 use std::io;
 use std::sync::Arc;
 
-use towpath_record::BatchBuilder;
+use towpath_record::{BatchBuilder, Header};
+use towpath_sdk::config::{Framing, FramingRules};
+use towpath_sdk::framing::{End, LineState, RecordHeader, Records, take};
 use towpath_sdk::{Decoder, Error, OnError, Refused, Tolerance};
 
 use super::content::Content;
 use super::cursor::{Cursor, Handle};
 use super::fingerprint::Fingerprint;
-use super::framing::{End, Records, take};
-use super::saved::LineState;
-use crate::config::{FileSourceOptions, Framing};
+use crate::config::{FileHeader, FileSourceOptions};
 
 /// Read at a time: what fits into the cache beside the batch that is built from it.
 pub const CHUNK_BYTES: usize = 256 << 10;
@@ -33,6 +33,7 @@ const WORTH_READING_BYTES: usize = 16 << 10;
 pub struct Reader {
     buffer: Vec<u8>,
     options: Arc<FileSourceOptions>,
+    rules: FramingRules,
     host: String,
     on_error: Tolerance,
     draining: bool,
@@ -73,6 +74,7 @@ impl Reader {
         let host = name.nodename().to_string_lossy().into_owned();
         Self {
             buffer: Vec::new(),
+            rules: options.rules(),
             options,
             host,
             on_error,
@@ -112,15 +114,16 @@ impl Reader {
         if decoder.wants_beginning() && self.options.framing == Framing::Lines {
             self.show_beginning(cursor, content, &mut **decoder)?;
         }
+        let headers = headers(&self.options, cursor, &self.host);
         let mut records = Records {
             builder,
             positions,
             decoder: &mut **decoder,
             refused,
             on_error: &self.on_error,
-            options: &self.options,
-            path: &cursor.saved.origin,
-            host: &self.host,
+            rules: &self.rules,
+            place: &cursor.saved.origin.display(),
+            headers: &headers,
             timestamp_ms: now_ms,
             full_bytes,
             refused_bytes: 0,
@@ -171,9 +174,9 @@ impl Reader {
                 decoder: &mut *decoder,
                 refused: &mut Vec::new(),
                 on_error: &OnError::Skip.into(),
-                options: &self.options,
-                path: &cursor.saved.origin,
-                host: &self.host,
+                rules: &self.rules,
+                place: &cursor.saved.origin.display(),
+                headers: &[],
                 timestamp_ms: 0,
                 full_bytes: usize::MAX,
                 refused_bytes: 0,
@@ -214,6 +217,26 @@ impl Reader {
     }
 }
 
+/// What each record of `cursor`'s file gets.
+fn headers<'a>(
+    options: &FileSourceOptions,
+    cursor: &'a Cursor,
+    host: &'a str,
+) -> Vec<RecordHeader<'a>> {
+    use std::os::unix::ffi::OsStrExt;
+    let header = |wanted: &FileHeader| {
+        let key = wanted.as_str().as_bytes();
+        let value = match wanted {
+            FileHeader::Path => cursor.saved.origin.as_os_str().as_bytes(),
+            FileHeader::Position => return RecordHeader::Position(key),
+            FileHeader::Host => host.as_bytes(),
+        };
+        let value = Some(value);
+        RecordHeader::Same(Header { key, value })
+    };
+    options.headers.iter().map(header).collect()
+}
+
 /// Reads one chunk more behind what is unfinished at the front of `buffer`, and takes records of
 /// it. `false` ends the turn.
 fn read_on(
@@ -229,7 +252,7 @@ fn read_on(
         .saturating_sub(records.builder.size_bytes());
     // Records take a little more than their bytes.
     let wanted = (room * 7 / 8).clamp(WORTH_READING_BYTES, CHUNK_BYTES);
-    make_room(buffer, filled + wanted, records.options);
+    make_room(buffer, filled + wanted, records.rules.max_line);
     let into = &mut buffer[filled..filled + wanted];
     let read = match content.read_at(turn.position + filled as u64, into) {
         Ok(read) => read,
@@ -256,11 +279,10 @@ fn read_on(
 }
 
 /// Grows `buffer` to hold `bytes`; at most to twice that, and not much beyond what is ever held.
-fn make_room(buffer: &mut Vec<u8>, bytes: usize, options: &FileSourceOptions) {
+fn make_room(buffer: &mut Vec<u8>, bytes: usize, max_line: usize) {
     if buffer.len() < bytes {
-        let most = usize::try_from(options.max_line.0).unwrap_or(usize::MAX);
         let ahead = (2 * buffer.len())
-            .min(most.saturating_add(2 * CHUNK_BYTES))
+            .min(max_line.saturating_add(2 * CHUNK_BYTES))
             .max(bytes);
         buffer.reserve_exact(ahead - buffer.len());
         buffer.resize(ahead, 0);

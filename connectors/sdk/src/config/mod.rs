@@ -8,6 +8,7 @@
 mod avro_schema;
 mod csv;
 mod forms;
+mod framing;
 mod input_format;
 mod manual;
 mod node;
@@ -27,6 +28,7 @@ pub use crate::{choice, options};
 pub use avro_schema::{AvroField, AvroSchema, AvroType, AvroTypeId};
 pub use csv::{Columns, CsvOptions, Mode, Separator, TextType};
 pub use forms::{PathTemplate, Pattern};
+pub use framing::{Framing, FramingRules, InputCompression, Multiline, Oversize};
 pub use input_format::InputFormat;
 pub use manual::text_forms;
 pub use node::{Key, Node, NodeValue, Reference, Span};

@@ -1,10 +1,11 @@
 //! Reading: resuming anywhere, starts, headers, bad files, `after`, many files.
 
 use towpath_sdk::config::{Node, NodeValue, Problems, Span};
+use towpath_sdk::framing::LineState;
 use towpath_sdk::testing::text as text_decoder;
 use towpath_sdk::{OnError, StateChange, Tolerance};
 
-use super::super::saved::{LineState, Saved};
+use super::super::saved::Saved;
 use super::{Rig, counted, gzip, map, text};
 use crate::config::FileSourceConfig;
 

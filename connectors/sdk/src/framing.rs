@@ -1,27 +1,26 @@
 //! From bytes to records: lines, joined lines, whole files.
 //!
-//! A [`Framing`] is given what lies in the buffer from a position on and takes as much of it as is
+//! [`take`] is given what lies in a buffer from a position on and takes as much of it as is
 //! decided, record by record, straight from the buffer. What it leaves is given again, with more
 //! behind it. It leaves at most `max_line` bytes: a longer record is decided by being longer, and
-//! its rest is dropped as it comes ([`LineState::Skip`]). So memory is bounded whatever the file.
+//! its rest is dropped as it comes ([`LineState::Skip`]). So memory is bounded whatever the input.
 
+use std::fmt::Display;
 use std::io::Write;
-use std::path::Path;
 
 use memchr::memchr;
 use towpath_record::{BatchBuilder, Header};
-use towpath_sdk::{
+
+use crate::config::{Framing, FramingRules, Multiline, Oversize};
+use crate::{
     Decoder, Envelope, Error, ErrorKind, Original, REFUSED_MAX, Refused, Result, Stage, Tolerance,
 };
-
-use super::saved::LineState;
-use crate::config::{FileHeader, FileSourceOptions, Framing, Multiline, Oversize};
 
 /// Of a refused record that is too long only the beginning is shown.
 const SHOWN_BYTES: usize = 4096;
 
-/// As many headers as there are to choose from; none is chosen twice.
-const HEADERS_MAX: usize = 3;
+/// The most headers that a source can give each record.
+const HEADERS_MAX: usize = 4;
 /// Of the largest position.
 const DIGITS_MAX: usize = 20;
 
@@ -39,30 +38,72 @@ pub enum End {
 /// How far framing came: all of `consumed` is delivered (or left out), what follows is not.
 #[derive(Debug)]
 pub struct Step {
+    /// Bytes of what was given.
     pub consumed: usize,
     /// Why it stopped: a bad record that nobody allows to leave out.
     pub failed: Option<Error>,
 }
 
+/// What the bytes at a position are; a source keeps it with the position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LineState {
+    /// The beginning of a line.
+    #[default]
+    Start,
+    /// What a line goes on with whose beginning was delivered, as it was the end then.
+    Rest,
+    /// The rest of a line that is left out because it was too long.
+    Skip,
+    /// Lines of a multi-line record that is left out because it was too long.
+    SkipRecord,
+}
+
+impl LineState {
+    /// The state that is kept as `byte`, which is `state as u8`.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Start, Self::Rest, Self::Skip, Self::SkipRecord]
+            .get(usize::from(byte))
+            .copied()
+    }
+}
+
+/// A header that each record gets.
+#[derive(Debug, Clone, Copy)]
+pub enum RecordHeader<'a> {
+    /// The same for all.
+    Same(Header<'a>),
+    /// One of this name, with the record's position in digits.
+    Position(&'a [u8]),
+}
+
 /// Where records go.
 pub struct Records<'a> {
+    /// They are appended to it.
     pub builder: &'a mut BatchBuilder,
-    /// Where each record of `builder` begins in the file.
+    /// Where each record of `builder` begins at its place.
     pub positions: &'a mut Vec<u64>,
+    /// Makes records of what is framed.
     pub decoder: &'a mut dyn Decoder,
+    /// Those that are left out.
     pub refused: &'a mut Vec<Refused>,
+    /// Whether they may be.
     pub on_error: &'a Tolerance,
-    pub options: &'a FileSourceOptions,
-    /// For messages and the header.
-    pub path: &'a Path,
-    pub host: &'a str,
+    /// What a record is.
+    pub rules: &'a FramingRules,
+    /// What is read, for messages.
+    pub place: &'a dyn Display,
+    /// Four at most.
+    pub headers: &'a [RecordHeader<'a>],
+    /// Of each record; milliseconds since 1970.
     pub timestamp_ms: i64,
     /// No record is begun when the batch and what was refused have this size.
     pub full_bytes: usize,
+    /// What `refused` takes of it.
     pub refused_bytes: usize,
 }
 
 impl Records<'_> {
+    /// Whether no record is begun any more.
     pub fn is_full(&self) -> bool {
         self.builder.size_bytes() + self.refused_bytes >= self.full_bytes
             || self.refused.len() >= REFUSED_MAX
@@ -71,7 +112,7 @@ impl Records<'_> {
     /// Adds the record that begins at `position` of the file.
     #[inline]
     fn add(&mut self, payload: &[u8], position: u64) -> Result<()> {
-        let added = if self.options.headers.is_empty() {
+        let added = if self.headers.is_empty() {
             let envelope = Envelope {
                 timestamp_ms: self.timestamp_ms,
                 key: None,
@@ -86,7 +127,6 @@ impl Records<'_> {
     }
 
     fn add_with_headers(&mut self, payload: &[u8], position: u64) -> Result<()> {
-        use std::os::unix::ffi::OsStrExt;
         let mut digits = [0; DIGITS_MAX];
         let mut room = &mut digits[..];
         // There is room for every number.
@@ -96,28 +136,28 @@ impl Records<'_> {
             key: b"",
             value: None,
         }; HEADERS_MAX];
-        let wanted = &self.options.headers;
-        for (header, wanted) in headers.iter_mut().zip(wanted.iter()) {
-            header.key = wanted.as_str().as_bytes();
-            header.value = Some(match wanted {
-                FileHeader::Path => self.path.as_os_str().as_bytes(),
-                FileHeader::Position => &digits[..length],
-                FileHeader::Host => self.host.as_bytes(),
-            });
+        for (header, wanted) in headers.iter_mut().zip(self.headers) {
+            *header = match *wanted {
+                RecordHeader::Same(header) => header,
+                RecordHeader::Position(key) => Header {
+                    key,
+                    value: Some(&digits[..length]),
+                },
+            };
         }
         let envelope = Envelope {
             timestamp_ms: self.timestamp_ms,
             key: None,
-            headers: &headers[..wanted.len().min(HEADERS_MAX)],
+            headers: &headers[..self.headers.len().min(HEADERS_MAX)],
         };
         self.decoder.decode(payload, &envelope, self.builder)
     }
 
     /// Deals with a record of which `payload` is the beginning, longer than allowed.
     fn add_oversized(&mut self, payload: &[u8], position: u64) -> Result<()> {
-        let limit = self.options.max_line.0;
+        let limit = self.rules.max_line;
         let shown = &payload[..payload.len().min(SHOWN_BYTES)];
-        let whole = self.options.format.is_whole();
+        let whole = self.rules.whole_format;
         let error = || {
             Error::record("take", "a record")
                 .because(format!("it is longer than `max_line`, {limit} bytes"))
@@ -131,11 +171,9 @@ impl Records<'_> {
         if beginning {
             self.decoder.lose_beginning();
         }
-        match self.options.oversize {
+        match self.rules.oversize {
             Oversize::Truncate if !whole && !beginning => {
-                let kept =
-                    usize::try_from(limit).map_or(payload.len(), |limit| limit.min(payload.len()));
-                self.add(&payload[..kept], position)
+                self.add(&payload[..limit.min(payload.len())], position)
             }
             Oversize::Skip => {
                 let refusal = self.refusal(error(), shown, position);
@@ -158,7 +196,7 @@ impl Records<'_> {
     }
 
     fn refusal(&self, error: Error, payload: &[u8], position: u64) -> Refused {
-        let place = format!("{} at byte {position}", self.path.display());
+        let place = format!("{} at byte {position}", self.place);
         let error = Error::record("read", place).because(error);
         Refused {
             stage: Stage::Decode,
@@ -178,7 +216,7 @@ pub fn take(
     end: End,
     records: &mut Records<'_>,
 ) -> Step {
-    let options = records.options;
+    let rules = records.rules;
     let mut frame = Frame {
         data,
         position,
@@ -186,7 +224,7 @@ pub fn take(
         consumed: 0,
         records,
     };
-    let failed = match (options.framing, &options.multiline) {
+    let failed = match (rules.framing, &rules.multiline) {
         (Framing::Whole, _) => frame.whole(end),
         (Framing::Lines, None) => frame.lines(searched, end),
         (Framing::Lines, Some(multiline)) => frame.joined_lines(multiline, end),
@@ -207,7 +245,7 @@ struct Frame<'a, 'b> {
 
 impl Frame<'_, '_> {
     fn max_line(&self) -> usize {
-        usize::try_from(self.records.options.max_line.0).unwrap_or(usize::MAX)
+        self.records.rules.max_line
     }
 
     /// Delivers the next `bytes`, and passes over `separator` more.
@@ -243,7 +281,7 @@ impl Frame<'_, '_> {
                 Some(newline) => self.consumed = newline + 1,
             },
         }
-        let joined = self.records.options.multiline.is_some();
+        let joined = self.records.rules.multiline.is_some();
         let skipped = *self.line == LineState::Skip;
         *self.line = if joined && skipped {
             LineState::SkipRecord
