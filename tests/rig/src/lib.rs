@@ -1,0 +1,17 @@
+//! The far sides that tests run against. `README.md` says what there is.
+
+#![warn(missing_docs)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "it is part of tests: what fails here fails the test, as it should"
+)]
+
+mod fault;
+mod in_process;
+mod minio;
+mod proxy;
+mod store;
+
+pub use fault::{Call, Fault, Rule};
+pub use proxy::Proxy;
+pub use store::{ACCESS_KEY, BUCKET, Content, REGION, SECRET_KEY, Store};
