@@ -5,6 +5,7 @@
 
 mod call;
 mod each;
+mod evident;
 mod member;
 mod output;
 
@@ -116,6 +117,9 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn boolean(&mut self, of: &'a Operation) -> Result<bool, Fault> {
+        if let Some(yes) = self.evident(of) {
+            return Ok(yes);
+        }
         match self.scalar(of)? {
             Data::Boolean(yes) => Ok(yes),
             other => Err(self.unfit_type(&other, Types::BOOLEAN, of.place)),

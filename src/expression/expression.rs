@@ -90,6 +90,9 @@ impl Expression for Compiled {
 
     fn value(&self, batch: &mut WorkingBatch, row: usize) -> Result<NodeId> {
         let made = self.run(batch, row, |run, compiled| {
+            if compiled.root.types == Types::BOOLEAN {
+                return run.boolean(&compiled.root).map(Made::Boolean);
+            }
             Ok(match run.value(&compiled.root)? {
                 Data::Null => Made::Null,
                 Data::Boolean(yes) => Made::Boolean(yes),
@@ -105,7 +108,10 @@ impl Expression for Compiled {
         let documents = batch.documents_mut();
         let json = match made {
             Made::Null => return Ok(documents.scalar(|out| out.extend_from_slice(b"null"))),
-            Made::Boolean(yes) => return Ok(documents.scalar(|out| append(out, yes))),
+            Made::Boolean(yes) => {
+                let json: &[u8] = if yes { b"true" } else { b"false" };
+                return Ok(documents.scalar(|out| out.extend_from_slice(json)));
+            }
             Made::Integer(number) => return Ok(documents.scalar(|out| append(out, number))),
             Made::Copy(node) => return documents.copy(node),
             Made::Json(json) => json,

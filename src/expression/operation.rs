@@ -40,7 +40,7 @@ impl Operation {
         }
     }
 
-    fn is_value(&self) -> bool {
+    pub(crate) fn is_value(&self) -> bool {
         matches!(self.action, Action::Variable(Variable::Value))
     }
 }

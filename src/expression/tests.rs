@@ -6,6 +6,7 @@ mod print;
 mod random;
 mod records;
 
+pub(crate) use random::runner;
 use towpath_record::{BatchBuilder, Header};
 use towpath_sdk::config::Format;
 use towpath_sdk::{Error, WorkingBatch};

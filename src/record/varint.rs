@@ -37,6 +37,17 @@ pub(crate) fn write(out: &mut [u8], mut at: usize, value: i64) -> usize {
 /// Takes one varint from the front of `bytes`.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Result<i64, BatchError> {
+    // Nearly all have one byte or two.
+    let (raw, rest) = match *bytes {
+        [only @ ..0x80, rest @ ..] => (u64::from(*only), rest),
+        [low, high @ ..0x80, rest @ ..] => (u64::from(low & 0x7f) | u64::from(*high) << 7, rest),
+        _ => return take_long(bytes),
+    };
+    *bytes = rest;
+    Ok(unzigzag(raw))
+}
+
+fn take_long(bytes: &mut &[u8]) -> Result<i64, BatchError> {
     let mut raw = 0u64;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
         raw |= u64::from(byte & 0x7f) << (7 * index);
@@ -45,7 +56,7 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Result<i64, BatchError> {
                 return Err(BatchError::Malformed("a varint is longer than 64 bits"));
             }
             *bytes = &bytes[index + 1..];
-            return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+            return Ok(unzigzag(raw));
         }
     }
     if bytes.len() < 10 {
@@ -60,4 +71,9 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Result<i64, BatchError> {
 #[inline]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
+}
+
+#[inline]
+fn unzigzag(raw: u64) -> i64 {
+    (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }

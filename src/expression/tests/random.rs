@@ -11,7 +11,7 @@ use crate::compile;
 use crate::parse::parse;
 
 /// A runner for `cases` cases, whose seed is printed, or taken from TOWPATH_SEED.
-fn runner(cases: u32) -> TestRunner {
+pub(crate) fn runner(cases: u32) -> TestRunner {
     let given = std::env::var("TOWPATH_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());

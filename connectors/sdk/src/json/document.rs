@@ -188,6 +188,12 @@ impl Documents {
         self.node(node).kind
     }
 
+    /// [`Documents::text`] as bytes.
+    #[inline]
+    pub fn text_bytes(&self, node: NodeId) -> &[u8] {
+        self.bytes(self.node(node).text)
+    }
+
     /// The text of a boolean, a number (as written), or a string with its quotes.
     pub fn text(&self, node: NodeId) -> &str {
         self.str(self.node(node).text)
@@ -289,7 +295,9 @@ impl Documents {
         self.kind(tree) == Kind::Object && self.is_named(self.node(child), name)
     }
 
-    fn step(&self, node: NodeId, step: &Step) -> Option<NodeId> {
+    /// What `step` leads to from `node`.
+    #[inline]
+    pub fn step(&self, node: NodeId, step: &Step) -> Option<NodeId> {
         match step {
             Step::Field(name) => self.field(node, name),
             Step::Index(index) => self.item(node, *index),

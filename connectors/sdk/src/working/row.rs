@@ -119,6 +119,9 @@ impl WorkingBatch {
     /// Takes the row's reference to a schema away, which is no longer true once the key or value is
     /// changed: what became of its types nobody knows.
     pub(super) fn forget_schema(&mut self, row: usize, side: Side) {
+        if self.rows[row].headers_count == 0 {
+            return;
+        }
         let described = SchemaHeaders::of(side);
         let mut headers = self.headers(row).iter().flatten();
         if headers.any(|header| described.contain(&header)) {
