@@ -24,6 +24,8 @@ mod description;
 mod encode;
 mod logical;
 
-pub(crate) use container::{AvroDecoder, AvroWriter};
+pub(crate) use binary::Input;
+pub(crate) use container::{AvroDecoder, AvroRecords, AvroWriter};
 #[cfg(test)]
 pub(crate) use description::description;
+pub(crate) use logical::uuid_bytes;

@@ -6,10 +6,11 @@ use std::io::Write;
 use towpath_record::{BatchError, Record};
 use towpath_sdk::config::{Fields, Format, OutputFormat, RecordField};
 use towpath_sdk::json::{self, Fault};
-use towpath_sdk::{Encoder, Error, Result, SinkBatch};
+use towpath_sdk::{Block, Encoder, Error, Result, SinkBatch};
 
 use crate::avro::AvroWriter;
 use crate::csv::CsvWriter;
+use crate::parquet::ParquetWriter;
 
 /// An encoder of `format`, or of each topic's own when that is `None`.
 ///
@@ -19,7 +20,7 @@ pub fn encoder(format: Option<OutputFormat>, fields: &Fields) -> Result<Box<dyn 
     let bare = fields.is_bare_value();
     if !bare && !format.as_ref().is_some_and(OutputFormat::has_names) {
         return Err(Error::configuration("write", "`fields` besides the value")
-            .because("only `json`, `csv` and `avro` have names for them")
+            .because("only `json`, `csv`, `avro` and `parquet` have names for them")
             .remedy("set `format: json`"));
     }
     let document = match bare {
@@ -44,6 +45,11 @@ pub fn encoder(format: Option<OutputFormat>, fields: &Fields) -> Result<Box<dyn 
             document,
             made: Vec::new(),
             writer: AvroWriter::new(output),
+        }),
+        Some(OutputFormat::Parquet(output)) => Box::new(ParquetRowGroups {
+            document,
+            made: Vec::new(),
+            writer: ParquetWriter::new(output)?,
         }),
     })
 }
@@ -129,6 +135,43 @@ impl Encoder for AvroBlocks {
     fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
         self.writer.block(records, buffer)?;
         Ok(Vec::new())
+    }
+}
+
+/// Of the records of a row group, in the form that [`ParquetWriter`] takes.
+const ROW_GROUP_BYTES: usize = 16 << 20;
+
+/// Parquet from a record's document.
+struct ParquetRowGroups {
+    document: Document,
+    /// Kept for its memory.
+    made: Vec<u8>,
+    writer: ParquetWriter,
+}
+
+impl Encoder for ParquetRowGroups {
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        self.made.clear();
+        self.document
+            .put(batch, record, "Parquet", &mut self.made)?;
+        let written = self.writer.record(&self.made, out);
+        written.map_err(|why| refused(batch, record, "Parquet", why))
+    }
+
+    fn head(&self) -> &[u8] {
+        self.writer.head()
+    }
+
+    fn block_bytes(&self) -> Option<usize> {
+        Some(ROW_GROUP_BYTES)
+    }
+
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
+        self.writer.block(records, buffer)
+    }
+
+    fn end(&self, blocks: &[Block]) -> Result<Vec<u8>> {
+        self.writer.end(blocks)
     }
 }
 

@@ -16,6 +16,7 @@ mod fields;
 mod grok;
 mod logfmt;
 mod lookup;
+mod parquet;
 mod parse;
 mod pattern;
 mod syslog;

@@ -5,6 +5,7 @@ mod csv;
 mod described;
 mod grok;
 mod lines;
+mod parquet;
 mod parsers;
 mod roundtrip;
 

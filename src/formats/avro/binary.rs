@@ -3,7 +3,7 @@
 use crate::parse::Fault;
 
 /// Bytes that are read from front to back.
-pub(super) struct Input<'a> {
+pub(crate) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
 }

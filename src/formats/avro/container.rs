@@ -203,11 +203,49 @@ impl Decoder for AvroDecoder {
 /// with after a restart without reading it.
 #[derive(Debug)]
 pub(crate) struct AvroWriter {
-    schema: AvroSchema,
+    records: AvroRecords,
     codec: AvroCodec,
     /// What a file begins with: the magic, the schema and codec, the marker.
     head: Vec<u8>,
+}
+
+/// Makes Avro's binary form of JSON.
+#[derive(Debug)]
+pub(crate) struct AvroRecords {
+    schema: AvroSchema,
+    /// Whether fields that the schema does not have are left out; otherwise they are a fault.
+    leaves_out: bool,
     documents: Documents,
+}
+
+impl AvroRecords {
+    pub(crate) fn new(schema: AvroSchema, leaves_out: bool) -> Self {
+        Self {
+            schema,
+            leaves_out,
+            documents: Documents::default(),
+        }
+    }
+
+    /// Appends `value`, JSON text.
+    ///
+    /// # Errors
+    /// Says why it is no JSON or does not fit the schema; nothing is appended then.
+    pub(crate) fn record(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+        let before = out.len();
+        self.documents.reset(Bytes::new());
+        let span = self.documents.make(|made| made.extend_from_slice(value));
+        let root = self.documents.parse(span);
+        let root = root.map_err(|fault| fault.to_string())?;
+        let encoded = encode(&self.schema, self.leaves_out, &self.documents, root, out);
+        encoded.map_err(|Misfit { path, what }| {
+            out.truncate(before);
+            match path {
+                Some(path) => format!("{what}, at `{path}`"),
+                None => what.to_owned(),
+            }
+        })
+    }
 }
 
 /// Bytes of a marker.
@@ -230,10 +268,9 @@ impl AvroWriter {
         head.extend_from_slice(&low.to_le_bytes());
         head.extend_from_slice(&high.to_le_bytes());
         Self {
-            schema,
+            records: AvroRecords::new(schema, false),
             codec,
             head,
-            documents: Documents::default(),
         }
     }
 
@@ -242,23 +279,9 @@ impl AvroWriter {
         &self.head
     }
 
-    /// Appends `value`, JSON text, as it stands in a block.
-    ///
-    /// # Errors
-    /// Says why it is no JSON or does not fit the schema; nothing is appended then.
+    /// Appends `value`, JSON text, as it stands in a block; see [`AvroRecords::record`].
     pub(crate) fn record(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        let before = out.len();
-        self.documents.reset(Bytes::new());
-        let span = self.documents.make(|made| made.extend_from_slice(value));
-        let root = self.documents.parse(span);
-        let root = root.map_err(|fault| fault.to_string())?;
-        encode(&self.schema, &self.documents, root, out).map_err(|Misfit { path, what }| {
-            out.truncate(before);
-            match path {
-                Some(path) => format!("{what}, at `{path}`"),
-                None => what.to_owned(),
-            }
-        })
+        self.records.record(value, out)
     }
 
     /// Makes a block of `records`, which `block` holds.

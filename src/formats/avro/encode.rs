@@ -13,15 +13,17 @@ use super::logical;
 const STEPS_MAX: u32 = 10_000_000;
 
 /// Appends the value `root`; what does not fit when that is so, and may have appended something
-/// then.
+/// then. Fields that the schema does not have are left out when `leaves_out` says so.
 pub(super) fn encode(
     schema: &AvroSchema,
+    leaves_out: bool,
     documents: &Documents,
     root: NodeId,
     out: &mut Vec<u8>,
 ) -> Result<(), Misfit> {
     let mut encode = Encode {
         schema,
+        leaves_out,
         documents,
         steps: 0,
         way: Vec::new(),
@@ -46,6 +48,7 @@ pub(super) struct Misfit {
 
 struct Encode<'a> {
     schema: &'a AvroSchema,
+    leaves_out: bool,
     documents: &'a Documents,
     steps: u32,
     /// From what does not fit up to the root.
@@ -141,7 +144,7 @@ impl Encode<'_> {
                 .inspect_err(|_| self.way.push(Step::Field(field.name.clone())))?;
         }
         let documents = self.documents;
-        if found == documents.children(node).count() {
+        if self.leaves_out || found == documents.children(node).count() {
             return Ok(());
         }
         let is_foreign = |child: &NodeId| {
@@ -255,7 +258,14 @@ fn put_text(scalar: &Type, text: &str, out: &mut Vec<u8>) -> Result<(), &'static
                 out,
             );
         }
-        Type::Decimal { scale, size, .. } => {
+        Type::Decimal {
+            precision,
+            scale,
+            size,
+        } => {
+            if precision.is_some_and(|precision| logical::digits(text, *scale) > precision) {
+                return Err("a decimal of more digits than its precision");
+            }
             let bytes = logical::decimal_bytes(text, *scale).ok_or(LOGICAL)?;
             put_decimal(&bytes, *size, out)?;
         }

@@ -69,7 +69,7 @@ pub(super) fn uuid(bytes: [u8; 16]) -> String {
     text
 }
 
-pub(super) fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
     let dashes = text.bytes().enumerate().filter(|(_, byte)| *byte == b'-');
     if text.len() != 36 || !dashes.map(|(at, _)| at).eq([8, 13, 18, 23]) {
         return None;
@@ -130,6 +130,19 @@ pub(super) fn decimal(bytes: &[u8], scale: u32) -> Option<String> {
         }
     }
     Some(text)
+}
+
+/// How many digits the text of a decimal has without zeros in front, those up to `scale` counted.
+pub(super) fn digits(text: &str, scale: u32) -> u32 {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let whole = whole.trim_start_matches(['-', '0']).len();
+    let decimals = match whole {
+        0 => decimals.len() - decimals.bytes().take_while(|digit| *digit == b'0').count(),
+        _ => decimals.len(),
+    };
+    let zeros = (scale as usize).saturating_sub(text.split_once('.').map_or(0, |(_, d)| d.len()));
+    let zeros = if whole + decimals == 0 { 0 } else { zeros };
+    u32::try_from(whole + decimals + zeros).unwrap_or(u32::MAX)
 }
 
 /// The shortest two's complement of a decimal that has no digits beyond `scale`.

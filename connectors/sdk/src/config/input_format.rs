@@ -177,6 +177,8 @@ impl OptionType for InputFormat {
     }
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let word = node.get("type").unwrap_or(node);
+        refuse_later(word, "the format", &["parquet"], problems)?;
         let node = &of_word::<InputWord>(node, problems)?;
         let options = InputOptions::parse(node, problems)?;
         let word = options.r#type;
@@ -210,8 +212,6 @@ impl OptionType for InputFormat {
 
 /// A word is a map of its type alone; `None`, and a problem, when it is no `Word`.
 pub(super) fn of_word<Word: OptionType>(node: &Node, problems: &mut Problems) -> Option<Node> {
-    let word = node.get("type").unwrap_or(node);
-    refuse_later(word, "the format", &["parquet"], problems)?;
     if let NodeValue::Map(_) = node.value {
         return Some(node.clone());
     }

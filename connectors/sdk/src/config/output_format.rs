@@ -1,13 +1,14 @@
 //! What a sink writes: more than the three formats that a topic's values can have.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::HashSet;
 
 use super::input_format::{of_word, refuse_foreign};
 use super::{
-    AvroSchema, CsvOptions, Fields, Format, Kind, Node, OptionType, Problem, Problems, Separator,
+    AvroSchema, Compression, CsvOptions, Fields, Format, Kind, Node, OptionType, Problem, Problems,
+    Separator,
 };
 use crate::{Path, choice, options};
 
@@ -24,6 +25,9 @@ pub enum OutputFormat {
     Csv(CsvOutput),
     /// Avro object container files.
     Avro(AvroOutput),
+    /// Parquet files, which have an end: only what is finished once is written so, and configured as
+    /// [`super::ObjectFormat`].
+    Parquet(ParquetOutput),
 }
 
 /// How CSV is written.
@@ -48,6 +52,17 @@ pub struct AvroOutput {
     pub codec: AvroCodec,
 }
 
+/// How Parquet is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParquetOutput {
+    /// Of every record, in Avro's words.
+    pub schema: AvroSchema,
+    /// Whether fields that the schema does not have are left out; otherwise they are a bad record.
+    pub leaves_out: bool,
+    /// How pages are compressed: for the sink to set, as its `compression` says.
+    pub compression: Compression,
+}
+
 impl OutputFormat {
     /// The word that is written for it.
     pub fn as_str(&self) -> &'static str {
@@ -57,6 +72,7 @@ impl OutputFormat {
             Self::Json => "json",
             Self::Csv(_) => "csv",
             Self::Avro(_) => "avro",
+            Self::Parquet(_) => "parquet",
         }
     }
 
@@ -68,7 +84,7 @@ impl OutputFormat {
     /// Whether it can be made of the bare values of a topic of `format`: those of text and bytes
     /// have no parts, so they have no columns either.
     pub fn fits(&self, fields: &Fields, format: Format) -> bool {
-        let needs_parts = matches!(self, Self::Csv(_) | Self::Avro(_));
+        let needs_parts = matches!(self, Self::Csv(_) | Self::Avro(_) | Self::Parquet(_));
         !needs_parts || !fields.is_bare_value() || format == Format::Json
     }
 }
@@ -149,6 +165,13 @@ impl OptionType for OutputFormat {
     }
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let word = node.text().or_else(|| node.get("type")?.text());
+        if word == Some("parquet") {
+            let message = "Parquet has an end, so it cannot be written to what grows";
+            let help = "write it to objects, as the connector `s3` does";
+            problems.push(Problem::new(node.span, message).help(help));
+            return None;
+        }
         let node = &of_word::<OutputWord>(node, problems)?;
         if let Some((key, _)) = node.entry("array") {
             let message = "a list of JSON cannot be written to what grows";

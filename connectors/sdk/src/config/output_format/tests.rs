@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{Key, NodeValue, Reference, Span};
 
-fn map(entries: &[(&str, Node)]) -> Node {
+pub(in crate::config) fn map(entries: &[(&str, Node)]) -> Node {
     let entry = |(at, (name, node)): (u32, &(&str, Node))| {
         let span = Span::new(0, at, at);
         let name = (*name).to_owned();
@@ -13,7 +13,7 @@ fn map(entries: &[(&str, Node)]) -> Node {
     Node::new(Span::new(0, 0, 0), NodeValue::Map(entries))
 }
 
-fn node(value: impl Into<NodeValue>) -> Node {
+pub(in crate::config) fn node(value: impl Into<NodeValue>) -> Node {
     Node::new(Span::new(0, 7, 8), value)
 }
 
@@ -147,7 +147,11 @@ fn a_list_is_refused() {
         2,
         "a list of JSON cannot be written to what grows; leave it out",
     );
-    refuse(&node("parquet"), 7, "parquet");
+    refuse(
+        &node("parquet"),
+        7,
+        "Parquet has an end, so it cannot be written to what grows",
+    );
     refuse(
         &node("logfmt"),
         7,
