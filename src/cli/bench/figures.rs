@@ -9,6 +9,10 @@ use super::pipeline::{drain, start_and_idle};
 use super::scenario::{EIGHT_FILES, EIGHT_PARTITIONS, Inputs, ONE_FILE, Scenario, TRANSFORMS};
 use super::{Figure, disk};
 
+/// Of the runs, that of [`ONE_FILE`]; those that are compared with it follow.
+const ONE: usize = 1;
+const COMPARED: usize = 2;
+
 /// The median of `rounds` after one round to warm up, for the plain copy and each scenario.
 ///
 /// Every round runs all of them one after the other, so that whatever else the machine and its disk
@@ -42,7 +46,14 @@ pub fn all(dir: &Path, bytes: u64, rounds: usize) -> Result<Vec<Figure>, Failure
         }
     }
     inputs.remove()?;
-    let mut medians: Vec<Figure> = runs.into_iter().filter_map(median).collect();
+    let mut medians = Vec::new();
+    for (which, run) in runs.iter().enumerate() {
+        let is_compared = (ONE + 1..=ONE + COMPARED).contains(&which);
+        medians.extend(median(run.clone()).map(|figure| Figure {
+            against_one_file: is_compared.then(|| ratio(run, &runs[ONE])).flatten(),
+            ..figure
+        }));
+    }
     medians.extend(start_and_idle(dir)?);
     Ok(medians)
 }
@@ -61,6 +72,18 @@ fn median(mut figures: Vec<Figure>) -> Option<Figure> {
     })
 }
 
+/// The speed of `runs` as a part of that of `others`: the median of the rounds' ratios. Rounds
+/// differ by what else the disk has to do, two runs of one round much less.
+fn ratio(runs: &[Figure], others: &[Figure]) -> Option<f64> {
+    let speed = |figure: &Figure| figure.records as f64 / figure.seconds;
+    let rounds = runs.iter().zip(others);
+    let mut ratios: Vec<f64> = rounds
+        .map(|(run, other)| speed(run) / speed(other))
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -77,5 +100,16 @@ mod tests {
         let middle = median(vec![figure(9, 1), figure(2, 7), figure(3, 2)]).expect("a median");
         assert_eq!((middle.seconds, middle.memory_bytes), (3.0, Some(7)));
         assert!(median(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn runs_are_compared_within_their_rounds() {
+        let runs = |seconds: [u64; 3]| {
+            seconds.map(|seconds| Figure::new("x", Duration::from_secs(seconds), 0, 80))
+        };
+        // The first round was slow for both; only in the last one was the other one no faster.
+        let found = ratio(&runs([16, 5, 4]), &runs([8, 4, 4]));
+        assert_eq!(found, Some(0.8));
+        assert_eq!(ratio(&[], &[]), None);
     }
 }
