@@ -22,6 +22,11 @@ use crate::step::{Changes, Sequence, Step};
 use crate::stretch::{Early, Stretch, Stretches};
 use crate::task_state::TaskState;
 
+/// What comes of the records of one append set may be larger than these by so much. Even if each is
+/// then given its own value for a key, and as many are refused as can be, the set stays below what
+/// the log takes (`towpath_log::SET_BYTES_MAX`).
+const GROWTH_BYTES: usize = 16 << 20;
+
 /// The transforms of one task.
 pub(crate) struct Chain {
     steps: Vec<Step>,
@@ -29,6 +34,8 @@ pub(crate) struct Chain {
     builder: BatchBuilder,
     stretches: Stretches,
     on_error: Tolerance,
+    /// What the records of one append set may still grow by.
+    growth_left: usize,
 }
 
 impl Chain {
@@ -39,7 +46,13 @@ impl Chain {
             builder: BatchBuilder::default(),
             stretches: Stretches::default(),
             on_error,
+            growth_left: GROWTH_BYTES,
         }
+    }
+
+    /// What comes now is for another append set.
+    pub fn begin_set(&mut self) {
+        self.growth_left = GROWTH_BYTES;
     }
 
     /// Gets ready for the records of `sequence`: once, before the first of them. What is remembered
@@ -174,6 +187,7 @@ impl Chain {
         if self.working.unchanged().is_some() && whole && from.input() == output {
             return Ok(vec![part]);
         }
+        self.bound_growth(from, &place)?;
         let Self {
             working,
             stretches,
@@ -228,6 +242,38 @@ impl Chain {
         for row in refused.split_off(before) {
             let what = format!("{} as {}", place(row.offset), output.as_str());
             let error = Error::record("pass on", what).because(row.error);
+            refused.push(RefusedRow { error, ..row });
+        }
+        Ok(())
+    }
+
+    /// Refuses records that would make their append set larger than the log takes. What a stream has
+    /// read may go in several sets, so each record of it is looked at alone.
+    fn bound_growth(&mut self, from: From<'_>, place: &dyn Fn(i64) -> String) -> Result<()> {
+        let (input, output) = (from.input(), from.output());
+        let alone = matches!(from, From::Log(_));
+        let left = &mut self.growth_left;
+        let mut fits = |grown: usize| {
+            let fits = grown <= *left;
+            *left -= if fits && !alone { grown } else { 0 };
+            fits
+        };
+        if fits(self.working.growth_max(input, output)) {
+            return Ok(());
+        }
+        let before = self.working.refused().len();
+        self.working.refuse_grown(output, fits)?;
+        let refused = self.working.refused();
+        for row in refused.split_off(before) {
+            let error = Error::record("pass on", place(row.offset))
+                .because(row.error)
+                .remedy(match alone {
+                    true => "let the transforms make at most 16 MiB of a record",
+                    false => {
+                        "what is read at once may grow by 16 MiB: let the transforms make less of \
+                         each record, or make it in a stream"
+                    }
+                });
             refused.push(RefusedRow { error, ..row });
         }
         Ok(())

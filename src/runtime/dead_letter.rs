@@ -29,7 +29,7 @@ pub(crate) const TIMESTAMP: &str = "__towpath.timestamp";
 const MESSAGE_BYTES_MAX: usize = 4096;
 /// When many are refused at once their messages are cut, so that the headers of one append set take
 /// about this much, whatever the records are.
-const HEADERS_BYTES: usize = 32 << 20;
+const HEADERS_BYTES: usize = 16 << 20;
 /// What the headers of a dead letter take besides the message, about.
 const OTHER_HEADERS_BYTES: usize = 512;
 

@@ -14,6 +14,7 @@ use towpath_sdk::{
 use crate::assignment::Assigned;
 use crate::reading::{Read, Reading};
 use crate::spec::{ConnectorSpec, SourceSpec, StreamSpec};
+use crate::step::Sequence;
 use crate::supervisor::{Signal, Stop, TaskContext};
 use crate::task_state::TaskState;
 
@@ -40,6 +41,17 @@ pub(crate) enum Incoming {
 }
 
 impl Incoming {
+    /// As which records transforms see what was read of the log, each read's.
+    pub fn sequences(&self) -> Vec<Sequence> {
+        match self {
+            Self::Parts(_) => Vec::new(),
+            Self::Read(read) => {
+                let of = |Read { batch, .. }: &Read| Sequence::of(&batch.topic, batch.partition);
+                read.iter().map(of).collect()
+            }
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         let of_read = |read: &Read| -> usize { read.batch.batches.iter().map(Batch::len).sum() };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use towpath_log::{Log, TopicBatch};
+use towpath_log::{GroupOffset, Log, TopicBatch};
 use towpath_sdk::{Origin, Refused, Result, Tolerance};
 
 use crate::chain::{Chain, From};
@@ -92,8 +92,21 @@ impl Intake {
         changes
     }
 
-    /// The batches for the log that come of `records`, which were taken at `now_ms`; the order
-    /// within an origin is kept. Bad records are added to `refused`, as far as `on_error` allows.
+    /// What the records below `offsets`, one for each of `sequences`, have changed there.
+    pub fn take_changes_below(
+        &mut self,
+        sequences: &[Sequence],
+        offsets: &[GroupOffset],
+    ) -> Changes {
+        let mut changes = Changes::default();
+        for (sequence, offset) in sequences.iter().zip(offsets) {
+            let below = i64::try_from(offset.offset).unwrap_or(i64::MAX);
+            self.chain.take_changes(sequence, below, &mut changes);
+        }
+        changes
+    }
+
+    /// The batches for the log that come of `records`, all of them in one set.
     ///
     /// # Errors
     /// Also a bad record's, when that ends the task.
@@ -103,6 +116,32 @@ impl Intake {
         now_ms: i64,
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<TopicBatch>> {
+        let stretches = self.transform(records, now_ms, refused)?;
+        self.route(stretches, now_ms, refused)
+    }
+
+    /// Batches for the log: see [`Router::route`].
+    pub fn route(
+        &mut self,
+        stretches: Vec<Stretch>,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<TopicBatch>> {
+        self.router.route(stretches, now_ms, refused)
+    }
+
+    /// What comes of `records`, which were taken at `now_ms`; the order within an origin is kept.
+    /// Bad records are added to `refused`, as far as `on_error` allows.
+    ///
+    /// # Errors
+    /// Also a bad record's, when that ends the task.
+    pub fn transform(
+        &mut self,
+        records: Incoming,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<Stretch>> {
+        self.chain.begin_set();
         let mut stretches = Vec::new();
         match records {
             Incoming::Parts(parts) => {
@@ -130,6 +169,6 @@ impl Intake {
                 }
             }
         }
-        self.router.route(stretches, now_ms, refused)
+        Ok(stretches)
     }
 }

@@ -17,6 +17,7 @@ mod feed;
 mod health;
 mod intake;
 pub mod partition;
+mod piece;
 mod prepare;
 mod reading;
 pub mod rehearsal;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use towpath_log::{AppendSet, Log, ReadTo, Writer};
 use towpath_record::Batch;
 use towpath_sdk::{
-    Error, ErrorKind, Flushed, REFUSED_MAX, Refused, Result, Sink, SinkBatch, SinkContext,
-    SinkOffset, Tolerance, now_ms,
+    Error, ErrorKind, Flushed, REFUSED_BYTES, REFUSED_MAX, Refused, Result, Sink, SinkBatch,
+    SinkContext, SinkOffset, Tolerance, now_ms,
 };
 
 use crate::assignment::Assigned;
@@ -51,6 +51,8 @@ struct SinkTask<'a> {
     refused: Vec<Refused>,
     /// How many were refused when it was flushed last.
     refused_before: u64,
+    /// What all that were refused by then took.
+    refused_bytes_before: u64,
     dead_letters: Option<DeadLetters>,
 }
 
@@ -127,6 +129,7 @@ impl<'a> SinkTask<'a> {
             on_error,
             refused: Vec::new(),
             refused_before: 0,
+            refused_bytes_before: 0,
             dead_letters: DeadLetters::of(context, connector, log),
             flushed_at: now.checked_sub(FLUSH_PAUSE).unwrap_or(now),
         })
@@ -230,7 +233,8 @@ impl<'a> SinkTask<'a> {
             return true;
         }
         let refused = self.on_error.refused() - self.refused_before;
-        if refused >= REFUSED_MAX as u64 {
+        let bytes = self.on_error.refused_bytes() - self.refused_bytes_before;
+        if refused >= REFUSED_MAX as u64 || bytes >= REFUSED_BYTES {
             return true;
         }
         self.unflushed.records > 0
@@ -256,6 +260,7 @@ impl<'a> SinkTask<'a> {
         state.extend(self.state.change(flushed.state));
         self.refused.extend(flushed.refused);
         self.refused_before = self.on_error.refused();
+        self.refused_bytes_before = self.on_error.refused_bytes();
         let is_done = |bad: &mut Refused| is_done(bad, &self.reading.inputs, &flushed.offsets);
         let refused: Vec<_> = self.refused.extract_if(.., is_done).collect();
         let batches = match &mut self.dead_letters {

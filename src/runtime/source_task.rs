@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use towpath_log::{AppendSet, Durability, Log, ReadTo, Writer};
+use towpath_log::{AppendSet, Durability, Log, ReadTo, StateChange, Writer};
 use towpath_sdk::{Refused, Result, Tolerance, now_ms};
 use tracing::warn;
 
@@ -22,6 +22,7 @@ use crate::commit::{Outcome, hand_over, settled};
 use crate::dead_letter::DeadLetters;
 use crate::feed::{Feed, Taken};
 use crate::intake::Intake;
+use crate::piece::Piece;
 use crate::schemas::SubjectVersion;
 use crate::spec::{ConnectorSpec, OutputSpec, SourceSpec, StreamSpec};
 use crate::status;
@@ -40,7 +41,8 @@ struct InFlight {
     refused: Vec<Refused>,
     /// Versions of schemas that it registers.
     registered: Vec<SubjectVersion>,
-    _share: Share,
+    /// Of the last set of a read, for all of them.
+    _share: Option<Share>,
 }
 
 /// A task that is open.
@@ -193,20 +195,52 @@ impl<'a> SourceTask<'a> {
         }
     }
 
-    /// Transforms and routes what was taken, and hands it to the committer.
-    fn hand_over(&mut self, taken: Taken, mut share: Share) -> Result<()> {
-        let mut refused = taken.refused;
+    /// Transforms what was taken, and hands it to the committer in as many sets as it takes.
+    fn hand_over(&mut self, mut taken: Taken, mut share: Share) -> Result<()> {
+        let mut refused = std::mem::take(&mut taken.refused);
         self.on_error
             .came(taken.records.len() + refused.len() as u64);
         let now_ms = now_ms();
-        let mut batches = self.intake.take(taken.records, now_ms, &mut refused)?;
+        let sequences = taken.records.sequences();
+        let stretches = self.intake.transform(taken.records, now_ms, &mut refused)?;
+        let mut pieces = Piece::all(stretches, taken.offsets).into_iter().peekable();
+        let mut held = 0;
+        while let Some(piece) = pieces.next() {
+            let mut state = Vec::new();
+            let mut behind = std::mem::take(&mut refused);
+            if pieces.peek().is_some() {
+                let changes = self.intake.take_changes_below(&sequences, &piece.offsets);
+                state.extend(self.state.remember(changes));
+                refused = behind.extract_if(.., |bad| !piece.is_behind(bad)).collect();
+            } else {
+                state.extend(self.state.remember(self.intake.take_changes()));
+                state.extend(self.state.change(std::mem::take(&mut taken.state)));
+            }
+            held += self.hand_over_piece(piece, behind, state, now_ms)?;
+        }
+        share.hold(held);
+        // The last one is settled last.
+        if let Some(last) = self.in_flight.back_mut() {
+            last._share = Some(share);
+        }
+        Ok(())
+    }
+
+    /// Routes what goes into one set, and hands it over; how many bytes it holds in memory.
+    fn hand_over_piece(
+        &mut self,
+        piece: Piece,
+        mut refused: Vec<Refused>,
+        state: Vec<StateChange>,
+        now_ms: i64,
+    ) -> Result<u64> {
+        let mut batches = self.intake.route(piece.stretches, now_ms, &mut refused)?;
         let records = batches.iter().map(|batch| batch.batch.len() as u64).sum();
         let bytes = batches
             .iter()
             .map(|batch| batch.batch.as_bytes().len() as u64)
             .sum();
         let refused_bytes: usize = refused.iter().map(Refused::bytes).sum();
-        share.hold(bytes + refused_bytes as u64);
         if let Some(dead_letters) = &mut self.dead_letters {
             batches.extend(dead_letters.batch(&refused, now_ms)?);
             self.intake.keep_schemas(&dead_letters.topic, &refused)?;
@@ -214,11 +248,9 @@ impl<'a> SourceTask<'a> {
         let registration = self.intake.registration(now_ms)?;
         let (registration, registered) = registration.unzip();
         batches.extend(registration);
-        let mut state = self.state.remember(self.intake.take_changes());
-        state.extend(self.state.change(taken.state));
         let set = AppendSet {
             batches,
-            offsets: taken.offsets,
+            offsets: piece.offsets,
             state,
             until: ReadTo::Committed,
         };
@@ -229,9 +261,9 @@ impl<'a> SourceTask<'a> {
             bytes,
             refused,
             registered: registered.unwrap_or_default(),
-            _share: share,
+            _share: None,
         });
-        Ok(())
+        Ok(bytes + refused_bytes as u64)
     }
 
     /// The first set in flight is committed.

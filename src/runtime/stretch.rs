@@ -12,12 +12,17 @@ use towpath_sdk::{
 use crate::route::SourceScope;
 use crate::spec::{ConnectorSpec, SourceSpec};
 
+/// A stretch ends behind the record with which it has so many bytes.
+const STRETCH_BYTES: usize = 4 << 20;
+
 /// Records of one origin that follow each other, and what is decided about them.
 pub(crate) struct Stretch {
     /// Of a stream, the topic they were read from.
     pub origin: Arc<Origin>,
     /// The partition they were read from, if that is the log.
     pub partition: Option<u32>,
+    /// The offset there of the first of them, where another append set may begin.
+    pub offset: Option<u64>,
     /// Whether any record has a key.
     pub keyed: bool,
     pub batch: Batch,
@@ -35,6 +40,7 @@ impl From<Part> for Stretch {
         Self {
             origin: part.origin,
             partition: None,
+            offset: None,
             keyed: part.keyed,
             batch: part.batch,
             topic: None,
@@ -51,6 +57,7 @@ impl Stretch {
         Self {
             origin: origin.clone(),
             partition: Some(partition),
+            offset: u64::try_from(batch.header().base_offset).ok(),
             keyed: records.any(|record| record.is_ok_and(|record| record.key.is_some())),
             batch: batch.clone(),
             topic: None,
@@ -91,6 +98,8 @@ pub(crate) struct Stretches {
     topic: Option<Arc<str>>,
     key_stands: bool,
     keyed: bool,
+    /// The offset of the last record.
+    last: i64,
 }
 
 impl Stretches {
@@ -99,7 +108,9 @@ impl Stretches {
     /// # Errors
     /// The batch would be too large.
     pub fn push(&mut self, part: &Stretch, row: &Outgoing<'_>) -> Result<(), BatchError> {
-        if self.topic.as_ref() != row.topic || self.key_stands != row.key_set {
+        let is_full = self.builder.size_bytes() >= STRETCH_BYTES && self.last != row.offset;
+        self.last = row.offset;
+        if self.topic.as_ref() != row.topic || self.key_stands != row.key_set || is_full {
             self.end(part);
             self.topic = row.topic.cloned();
             self.key_stands = row.key_set;
@@ -125,6 +136,7 @@ impl Stretches {
             self.done.push(Stretch {
                 origin: part.origin.clone(),
                 partition: part.partition,
+                offset: part.offset.and(self.positions.first().copied()),
                 keyed: std::mem::take(&mut self.keyed),
                 batch,
                 topic: self.topic.clone(),

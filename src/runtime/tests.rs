@@ -3,6 +3,7 @@
 mod changes;
 mod dead_letters;
 mod fakes;
+mod large;
 mod remembering;
 mod schemas;
 mod streams;

@@ -12,6 +12,10 @@ use crate::{Error, Result, SinkTopic};
 /// memory than one that is taken.
 pub const REFUSED_MAX: usize = 10_000;
 
+/// A sink flushes when the records refused since it flushed last take so many bytes: their dead
+/// letters are one append set.
+pub const REFUSED_BYTES: u64 = 16 << 20;
+
 /// A share ([`Limits::rate`]) is taken of this many records at least, so that a bad one among the
 /// first few is not already too much.
 pub const RATE_RECORDS_MIN: u64 = 1_000;
@@ -166,6 +170,7 @@ pub struct Tolerance {
 struct Counts {
     records: AtomicU64,
     refused: AtomicU64,
+    refused_bytes: AtomicU64,
 }
 
 impl From<OnError> for Tolerance {
@@ -196,6 +201,8 @@ impl Tolerance {
             return Err(self.one_too_many(record.error));
         }
         self.counts.refused.fetch_add(1, Relaxed);
+        let bytes = record.bytes() as u64;
+        self.counts.refused_bytes.fetch_add(bytes, Relaxed);
         refused.push(record);
         Ok(())
     }
@@ -246,6 +253,11 @@ impl Tolerance {
     /// How many records were refused.
     pub fn refused(&self) -> u64 {
         self.counts.refused.load(Relaxed)
+    }
+
+    /// About what all that were refused took in memory.
+    pub fn refused_bytes(&self) -> u64 {
+        self.counts.refused_bytes.load(Relaxed)
     }
 }
 

@@ -23,6 +23,8 @@ options! {
         even_to: Option<String>,
         /// Makes two of each.
         twice: bool = false,
+        /// Gives each a header of so many bytes.
+        pad: u64 = 0,
     }
 }
 
@@ -62,6 +64,10 @@ impl Transform for Pick {
                 |every: Option<u64>| every.is_some_and(|every| number % every == every - 1);
             if is_one(options.refuse_every) {
                 return Err(Error::record("pick", number));
+            }
+            if options.pad > 0 {
+                let pad = vec![b'x'; options.pad as usize];
+                batch.add_header(row, "pad", Some(&pad));
             }
             if is_one(options.drop_every) {
                 batch.drop_row(row);

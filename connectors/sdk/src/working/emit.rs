@@ -57,6 +57,64 @@ impl WorkingBatch {
         }
     }
 
+    /// Refuses the records that `fits` refuses, given by how many bytes more leaves of each than came,
+    /// its values encoded as `format`. It encodes all: [`WorkingBatch::growth_max`] tells when there
+    /// is no need.
+    ///
+    /// # Errors
+    /// Fatal when the bytes are no records, and those of [`WorkingBatch::emit`].
+    pub fn refuse_grown(
+        &mut self,
+        format: Format,
+        mut fits: impl FnMut(usize) -> bool,
+    ) -> Result<()> {
+        let Some(batch) = self.batch.clone() else {
+            return Ok(());
+        };
+        let mut made = Vec::new();
+        let mut row = 0;
+        for (index, record) in batch.records().enumerate() {
+            let record = record
+                .map_err(|error| Error::fatal("read", "the records of a batch").because(error))?;
+            let size = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+            let came = size(record.key) + size(record.value) + record.headers.as_bytes().len();
+            let mut leaves = 0;
+            let mut kept = None;
+            // The rows of one record stand together.
+            while self
+                .rows
+                .get(row)
+                .is_some_and(|row| row.index as usize <= index)
+            {
+                if self.rows[row].kept {
+                    kept = Some(row);
+                    leaves += size(self.encode(row, Side::Key, Format::Text, &mut made)?);
+                    leaves += size(self.encode(row, Side::Value, format, &mut made)?);
+                    leaves += self.rows[row].headers.bytes();
+                }
+                row += 1;
+            }
+            if let Some(row) = kept
+                && !fits(leaves.saturating_sub(came))
+            {
+                let what = format!("{} KiB are made of it", leaves >> 10);
+                self.refuse(row, Error::record("transform", "a record").because(what));
+            }
+        }
+        Ok(())
+    }
+
+    /// By how many bytes more may leave than came, at most: what was made or copied, with a comma
+    /// and a colon for each piece, and escapes where text or bytes become JSON.
+    pub fn growth_max(&self, input: Format, output: Format) -> usize {
+        let came = self
+            .batch
+            .as_ref()
+            .map_or(0, |batch| batch.as_bytes().len());
+        let escapes = if input == output { 0 } else { came * 5 };
+        self.documents.made_bytes() * 2 + escapes
+    }
+
     /// Hands each row that is left to `take`, its value encoded as `format`.
     ///
     /// # Errors
