@@ -2,4 +2,6 @@
 
 #![warn(missing_docs)]
 
+pub mod bucket;
+pub mod client;
 pub mod uploads;

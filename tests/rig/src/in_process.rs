@@ -1,5 +1,5 @@
 //! `s3s-fs` as a server in this process, with what it lacks and the connector needs: `If-Match` of
-//! GetObject, tags, a list of uploads, and `NoSuchUpload`.
+//! GetObject, ETags in listings, tags, a list of uploads, and `NoSuchUpload`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,15 +16,15 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
+use crate::background::Background;
 use crate::store::{ACCESS_KEY, SECRET_KEY};
 
 /// The server; what it knows besides its files survives a restart, as they do.
 #[derive(Default)]
 pub struct InProcess {
     beside: Arc<Beside>,
-    running: Option<Runtime>,
+    running: Option<Background>,
 }
 
 /// What `s3s-fs` does not keep.
@@ -45,27 +45,15 @@ impl InProcess {
         };
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let runtime = crate::store::runtime();
-        let listener = runtime
-            .block_on(TcpListener::bind(("127.0.0.1", port)))
-            .unwrap();
-        runtime.spawn(accept(listener, builder.build()));
-        self.running = Some(runtime);
+        let background = Background::new();
+        let listener = background.wait(TcpListener::bind(("127.0.0.1", port)));
+        background.spawn(accept(listener.unwrap(), builder.build()));
+        self.running = Some(background);
     }
 
     /// Ends it where it is.
     pub fn stop(&mut self) {
-        if let Some(runtime) = self.running.take() {
-            runtime.shutdown_timeout(std::time::Duration::from_secs(10));
-        }
-    }
-}
-
-impl Drop for InProcess {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.running.take() {
-            runtime.shutdown_background();
-        }
+        self.running = None;
     }
 }
 
@@ -145,8 +133,22 @@ impl S3 for Files {
         head_object: HeadObjectInput -> HeadObjectOutput;
         put_object: PutObjectInput -> PutObjectOutput;
         copy_object: CopyObjectInput -> CopyObjectOutput;
-        list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output;
         head_bucket: HeadBucketInput -> HeadBucketOutput;
+    }
+
+    async fn list_objects_v2(
+        &self,
+        mut request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        // It would say that it encodes keys, and would not.
+        request.input.encoding_type = None;
+        let bucket = request.input.bucket.clone();
+        let mut listed = self.inner.list_objects_v2(request).await?;
+        for object in listed.output.contents.iter_mut().flatten() {
+            let key = object.key.clone().unwrap_or_default();
+            object.e_tag = self.etag(&bucket, &key).await?;
+        }
+        Ok(listed)
     }
 
     async fn get_object(

@@ -6,6 +6,7 @@
     reason = "it is part of tests: what fails here fails the test, as it should"
 )]
 
+mod background;
 mod fault;
 mod in_process;
 mod minio;

@@ -17,8 +17,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 
+use crate::background::Background;
 use crate::fault::{Call, Fault, Rule};
 
 type Body = BoxBody<Bytes, Failure>;
@@ -28,7 +28,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub struct Proxy {
     endpoint: String,
     shared: Arc<Shared>,
-    _runtime: Runtime,
+    _background: Background,
 }
 
 struct Shared {
@@ -41,8 +41,8 @@ struct Shared {
 impl Proxy {
     /// Begins to pass calls on to the server at `upstream` (`http://HOST:PORT`).
     pub fn new(upstream: &str) -> Self {
-        let runtime = crate::store::runtime();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let background = Background::new();
+        let listener = background.wait(TcpListener::bind("127.0.0.1:0")).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             upstream: upstream.trim_start_matches("http://").to_owned(),
@@ -50,11 +50,11 @@ impl Proxy {
             calls: Mutex::default(),
             struck: Mutex::default(),
         });
-        runtime.spawn(accept(listener, shared.clone()));
+        background.spawn(accept(listener, shared.clone()));
         Self {
             endpoint,
             shared,
-            _runtime: runtime,
+            _background: background,
         }
     }
 

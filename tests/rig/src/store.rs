@@ -9,8 +9,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
+use crate::background::Background;
 use crate::in_process::InProcess;
 use crate::minio::{self, Minio};
 
@@ -32,7 +32,7 @@ pub struct Store {
     port: u16,
     kind: Kind,
     client: Client,
-    runtime: Runtime,
+    background: Background,
 }
 
 enum Kind {
@@ -84,7 +84,7 @@ impl Store {
             port,
             kind,
             client: client(&format!("http://127.0.0.1:{port}")),
-            runtime: runtime(),
+            background: Background::new(),
         };
         // Both keep a bucket as a folder.
         std::fs::create_dir(store.folder.path().join(BUCKET)).unwrap();
@@ -119,14 +119,14 @@ impl Store {
     pub fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> String {
         let body = ByteStream::from(content.into());
         let put = self.client.put_object().bucket(BUCKET).key(key).body(body);
-        let put = self.runtime.block_on(put.send()).unwrap();
+        let put = self.background.wait(put.send()).unwrap();
         put.e_tag.unwrap_or_default()
     }
 
     /// An object; `None` if there is none.
     pub fn get(&self, key: &str) -> Option<Content> {
         let get = self.client.get_object().bucket(BUCKET).key(key).send();
-        self.runtime.block_on(async {
+        self.background.wait(async {
             let object = match get.await {
                 Ok(object) => object,
                 Err(error) if is_missing(&error) => return None,
@@ -144,7 +144,7 @@ impl Store {
     /// Deletes an object.
     pub fn delete(&self, key: &str) {
         let delete = self.client.delete_object().bucket(BUCKET).key(key).send();
-        self.runtime.block_on(delete).unwrap();
+        self.background.wait(delete).unwrap();
     }
 
     /// Every key, in order.
@@ -152,7 +152,7 @@ impl Store {
         let mut keys = Vec::new();
         let list = self.client.list_objects_v2().bucket(BUCKET);
         let mut pages = list.into_paginator().send();
-        while let Some(page) = self.runtime.block_on(pages.next()) {
+        while let Some(page) = self.background.wait(pages.next()) {
             let objects = page.unwrap().contents.unwrap_or_default();
             keys.extend(objects.into_iter().filter_map(|object| object.key));
         }
@@ -162,7 +162,7 @@ impl Store {
     /// The tags of an object.
     pub fn tags(&self, key: &str) -> BTreeMap<String, String> {
         let get = self.client.get_object_tagging().bucket(BUCKET).key(key);
-        let tags = self.runtime.block_on(get.send()).unwrap().tag_set;
+        let tags = self.background.wait(get.send()).unwrap().tag_set;
         tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
     }
 
@@ -191,15 +191,6 @@ fn entries(folder: &std::path::Path) -> impl Iterator<Item = String> {
 
 fn is_missing<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &E) -> bool {
     error.code() == Some("NoSuchKey")
-}
-
-/// What a server, a proxy or a client of a test runs on.
-pub(crate) fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap()
 }
 
 fn client(endpoint: &str) -> Client {
