@@ -64,7 +64,8 @@ struct CheckedConnector {
 struct NewTopic {
     name: String,
     partitions: u32,
-    format: String,
+    /// Absent: that of what a stream reads, which is not there yet.
+    format: Option<String>,
     /// It is made when the first bad record comes.
     dead_letters: bool,
 }
@@ -134,10 +135,7 @@ impl Checked {
             .map(|topic| NewTopic {
                 name: topic.name.clone(),
                 partitions: topic.partitions.unwrap_or(defaults.partitions).get(),
-                format: topic
-                    .format
-                    .map_or("text", |format| format.as_str())
-                    .to_owned(),
+                format: topic.format.map(|format| format.as_str().to_owned()),
                 dead_letters: false,
             });
         let kept = loaded
@@ -152,7 +150,7 @@ impl Checked {
         let dead_letters = kept.into_iter().map(|topic| NewTopic {
             name: topic.to_owned(),
             partitions: defaults.partitions.get(),
-            format: "bytes".to_owned(),
+            format: Some("bytes".to_owned()),
             dead_letters: true,
         });
         let tasks = loaded.pipelines.iter().flat_map(Pipeline::connectors);
@@ -219,13 +217,18 @@ impl Checked {
                 dead_letters,
             } = topic;
             let partitions = counted(u64::from(*partitions), "partition");
-            let when = match dead_letters {
-                true => " when the first bad record comes",
-                false => "",
+            let (what, when) = match format {
+                Some(format) if *dead_letters => {
+                    let when = " when the first bad record comes";
+                    (format!("{format}, {partitions}"), when)
+                }
+                Some(format) => (format!("{format}, {partitions}"), ""),
+                None => (
+                    partitions,
+                    " when there is something to read for its stream",
+                ),
             };
-            out.push_str(&format!(
-                "creates topic {name} ({format}, {partitions}){when}\n"
-            ));
+            out.push_str(&format!("creates topic {name} ({what}){when}\n"));
         }
         let verb = if self.data_dir_exists {
             "uses"

@@ -70,7 +70,8 @@ impl Feed {
         Ok(Self::System(source.config.source(), new_decoder))
     }
 
-    /// What a stream reads of `assigned`, and what its values are behind the transforms.
+    /// What a stream reads of `assigned`, and what its values are behind the transforms, if there is
+    /// anything to read.
     ///
     /// # Errors
     /// Also when that is not the same for all of them and the topic they go to.
@@ -80,7 +81,7 @@ impl Feed {
         log: &Log,
         writer: &Writer,
         stop: &Stop,
-    ) -> Result<(Self, Format)> {
+    ) -> Result<(Self, Option<Format>)> {
         // What it reads may not survive a power cut; then what it made of that does not either, as
         // the log falls back to what it was before.
         let to = ReadTo::Committed;
@@ -88,8 +89,10 @@ impl Feed {
         let topics = || reading.inputs.iter().map(|input| &input.partition.topic);
         let held = stream.output.fixed_topic.as_ref();
         let held = held.and_then(|name| Format::from_word(&log.topic(name)?.config.format));
-        let format = held.or_else(|| topics().next().map(|topic| topic.format));
-        let format = format.unwrap_or(Format::Text);
+        let Some(first) = topics().next() else {
+            return Ok((Self::Log(reading, stop.clone()), None));
+        };
+        let format = held.unwrap_or(first.format);
         if let Some(other) = topics().find(|topic| topic.format != format) {
             let (written, format) = (other.format.as_str(), format.as_str());
             return Err(Error::configuration("write records of topic", &other.name)
@@ -100,7 +103,7 @@ impl Feed {
                     "use a stream of its own for them, or transforms that make the same of all",
                 ));
         }
-        Ok((Self::Log(reading, stop.clone()), format))
+        Ok((Self::Log(reading, stop.clone()), Some(format)))
     }
 
     /// Connects a source. Cut off as [`Source::open`] says.

@@ -2,7 +2,7 @@
 //! and no state is forgotten by accident.
 
 use towpath_log::{Log, Registration, RegistrationInfo};
-use towpath_pipeline::{Loaded, WorkerConfig};
+use towpath_pipeline::{Loaded, Topic, WorkerConfig};
 use towpath_sdk::config::Span;
 use towpath_sdk::{Error, Result};
 use tracing::info;
@@ -79,9 +79,11 @@ fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
     }
 }
 
-/// Creates the topics. Idempotent. Waits for the disk.
+/// Creates the topics whose format is known; the others are created by the stream that writes them,
+/// when it knows what it reads. Idempotent. Waits for the disk.
 pub(crate) fn create_topics(log: &Log, loaded: &Loaded, config: &WorkerConfig) -> Result<()> {
-    for topic in loaded.topics.values() {
+    let known = |topic: &&Topic| topic.format.is_some();
+    for topic in loaded.topics.values().filter(known) {
         // One that is only written to, and exists, is taken as it is.
         if topic.span == Span::NONE && log.topic(&topic.name).is_some() {
             continue;

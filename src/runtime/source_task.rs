@@ -92,7 +92,11 @@ pub(crate) async fn run_stream(
     let writer = state.writer();
     let (feed, format) = Feed::of_stream((spec, stream), assigned, log, writer, &stop).await?;
     let mut output = stream.output.clone();
-    output.topic_config.format = format.as_str().to_owned();
+    match format {
+        Some(format) => output.topic_config.format = format.as_str().to_owned(),
+        // Nothing will come in this life: its topic is not created.
+        None => output.fixed_topic = None,
+    }
     let mut task = SourceTask::new((context, spec), &output, feed, state, log)?;
     for (topic, partition) in assigned {
         task.remember(Sequence::of(topic, *partition))?;

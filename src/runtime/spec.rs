@@ -86,7 +86,16 @@ impl ConnectorSpec {
     pub fn all(loaded: &Loaded, config: &WorkerConfig) -> Vec<Self> {
         let pipelines = loaded.pipelines.iter();
         let all = pipelines.flat_map(|pipeline| Self::of_pipeline(pipeline, config));
-        all.filter(|spec| spec.configured.enabled).collect()
+        let mut all: Vec<_> = all.filter(|spec| spec.configured.enabled).collect();
+        for spec in &mut all {
+            // A stream may have to create its topic, also one that is declared.
+            if let Side::Stream(StreamSpec { output, .. }) = &mut spec.side {
+                let topic = output.fixed_topic.as_ref();
+                let topic = topic.and_then(|name| loaded.topics.get(name));
+                output.topic_config = topic_config(topic, None, config);
+            }
+        }
+        all
     }
 
     /// Every connector of `pipeline`, enabled or not: sources, streams, sinks, in the order of the file.

@@ -5,7 +5,9 @@ use super::*;
 
 impl Together<'_> {
     /// Fills in the formats of topics that neither a declaration nor the data directory tells: what
-    /// a source writes, and then from topic to topic what streams write.
+    /// a source writes, and then from topic to topic what streams write. Of what streams read nothing
+    /// may be known before it is there: what they write has no format then, but for tables, which
+    /// are there from the start.
     pub(super) fn find_formats(&self, topics: &mut BTreeMap<String, Topic>) {
         let from_streams: HashSet<&str> = self
             .streams()
@@ -39,8 +41,11 @@ impl Together<'_> {
                 }
             }
         }
-        for topic in topics.values_mut() {
-            topic.format = topic.format.or(Some(Format::Text));
+        let transforms = self.connectors().flat_map(|each| &each.transforms);
+        for name in transforms.filter_map(|transform| transform.config.table_topic()) {
+            if let Some(table) = topics.get_mut(name) {
+                table.format = table.format.or(Some(Format::Text));
+            }
         }
     }
 

@@ -195,3 +195,37 @@ streams:
     );
     assert!(worker.stop(DEADLINE).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_made_when_it_is_known_what_goes_there() {
+    for drain in [true, false] {
+        for selector in ["/made-.*/", "made-numbers"] {
+            let scene = Scene::new();
+            let yaml = format!(
+                "
+topics:
+  u: {{ partitions: 3 }}
+sources:
+  in: {{ type: numbers, topic: 'made-{{source}}', count: 500, transforms: {{ type: pick, json: true }} }}
+streams:
+  s: {{ topics: '{selector}', topic: u }}
+  further: {{ topics: u, topic: v }}
+sinks:
+  out: {{ type: memory, topics: v }}
+"
+            );
+            if drain {
+                assert_eq!(scene.drain(&yaml).await, Vec::<String>::new());
+            } else {
+                let worker = scene.start(&yaml, false).await;
+                scene.world.delivered(500).await;
+                assert!(worker.stop(DEADLINE).await);
+            }
+            scene.world.assert_delivered(500);
+            for (name, partitions) in [("u", 3), ("v", 1)] {
+                let config = scene.log.topic(name).expect("it is there").config;
+                assert_eq!((&*config.format, config.partitions), ("json", partitions));
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use towpath_sdk::config::{Node, Problems, options};
+use towpath_sdk::config::{Format, Node, Problems, options};
 use towpath_sdk::{
     Cell, Error, Result, Side, Transform, TransformConfig, TransformContext, TransformType,
     WorkingBatch,
@@ -23,6 +23,8 @@ options! {
         even_to: Option<String>,
         /// Makes two of each.
         twice: bool = false,
+        /// Makes JSON of each.
+        json: bool = false,
         /// Gives each a header of so many bytes.
         pad: u64 = 0,
     }
@@ -45,6 +47,13 @@ pub(super) fn pick() -> TransformType {
 struct Pick(Options);
 
 impl TransformConfig for Pick {
+    fn output(&self, format: Format) -> Format {
+        match self.0.json {
+            true => Format::Json,
+            false => format,
+        }
+    }
+
     fn changes_places(&self) -> bool {
         self.0.twice || self.0.even_to.is_some()
     }
@@ -64,6 +73,9 @@ impl Transform for Pick {
                 |every: Option<u64>| every.is_some_and(|every| number % every == every - 1);
             if is_one(options.refuse_every) {
                 return Err(Error::record("pick", number));
+            }
+            if let (true, Cell::Text(span)) = (options.json, batch.cell(row, Side::Value)) {
+                batch.set_cell(row, Side::Value, Cell::Json(span));
             }
             if options.pad > 0 {
                 let pad = vec![b'x'; options.pad as usize];
