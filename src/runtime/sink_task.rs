@@ -4,6 +4,7 @@
 //! the sink adds. Reading alone moves nothing, so a life that ends early is simply repeated from
 //! the committed offset.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -174,6 +175,7 @@ impl<'a> SinkTask<'a> {
                 .iter()
                 .map(|input| input.partition.clone())
                 .collect(),
+            scratch: self.scratch(log),
             state: self.state.clone(),
             encoder: towpath_formats::encoder(format, &fields)?,
             value_at: towpath_formats::lookup,
@@ -183,6 +185,16 @@ impl<'a> SinkTask<'a> {
             health: self.context.health.clone(),
         };
         self.sink.open(context).await
+    }
+
+    /// Where the sink may put what need not outlive it: a name of this task's own.
+    fn scratch(&self, log: &Log) -> PathBuf {
+        let TaskContext {
+            connector, task, ..
+        } = self.context;
+        log.dir()
+            .join("scratch")
+            .join(format!("{connector}-{task}"))
     }
 
     /// Writes what the inputs have next; false when none has anything.

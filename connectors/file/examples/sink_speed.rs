@@ -67,6 +67,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         log_id: "log".into(),
         generation: 0,
         partitions: Vec::new(),
+        scratch: std::path::PathBuf::new(),
         state: state.clone(),
         encoder: Box::new(TextEncoder),
         value_at: |_, _| Ok(None),

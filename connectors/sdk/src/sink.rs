@@ -1,5 +1,6 @@
 //! Sinks: what writes records into another system.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,6 +73,9 @@ pub struct SinkContext {
     pub generation: u32,
     /// What this task will be given; fixed until it is closed.
     pub partitions: Vec<SinkPartition>,
+    /// A name below the data directory that is this task's alone, for a file or folder that need not
+    /// outlive it; its parent may have to be made. What stands there is left of an earlier life.
+    pub scratch: PathBuf,
     /// What the connector has committed; all its tasks see all of it.
     pub state: Arc<dyn State>,
     pub encoder: Box<dyn Encoder>,

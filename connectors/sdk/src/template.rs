@@ -201,6 +201,12 @@ impl Template {
         self.names().any(TemplateName::is_per_record)
     }
 
+    /// Whether two paths of this template, as [`Template::render_path`] makes them, are never the same
+    /// when they differ in `name`, whatever the other places are filled with.
+    pub fn path_tells(&self, name: &TemplateName) -> bool {
+        path::tells(&self.parts, name)
+    }
+
     /// Appends the text for `scope` to `out`.
     ///
     /// # Errors

@@ -313,6 +313,7 @@ impl Subject {
             log_id: "log".into(),
             generation: self.generation,
             partitions: partitions.collect(),
+            scratch: std::path::PathBuf::new(),
             state: self.committed.clone(),
             encoder: match self.head {
                 Some(head) => Box::new(Blocks(head)),

@@ -1,6 +1,7 @@
 //! Filled parts of a path: whatever they hold, each stays within one file name.
 
 use super::fill::append;
+use super::{Part, TemplateName};
 use crate::printable;
 
 /// The longest file name of common file systems.
@@ -99,4 +100,95 @@ pub(super) fn check_names(path: &[u8]) -> Result<(), String> {
         "the name {shown}... has {} bytes, and file names have at most {FILE_NAME_BYTES_MAX}",
         name.len()
     ))
+}
+
+/// Whether the path itself tells what fills `name`: two paths of `parts` that differ in it are never
+/// the same, whatever fills the other places.
+///
+/// No filled part has a `/`, so each name of a path tells of its own places only. There, from both
+/// ends, what is literal is known, and a number ends where a literal goes on with no digit. A place
+/// that is left alone between what is known is known too.
+pub(super) fn tells(parts: &[Part], name: &TemplateName) -> bool {
+    segments(parts).iter().any(|segment| {
+        let (mut rest, mut told) = (&segment[..], false);
+        while let Some((piece, others)) = rest.split_first() {
+            if !piece.ends_before(others.first()) {
+                break;
+            }
+            told |= piece.is(name);
+            rest = others;
+        }
+        while let Some((piece, others)) = rest.split_last() {
+            if !piece.begins_behind(others.last()) {
+                break;
+            }
+            told |= piece.is(name);
+            rest = others;
+        }
+        told || matches!(rest, [alone] if alone.is(name))
+    })
+}
+
+/// A piece of one name of a path.
+enum Piece<'a> {
+    Literal(&'a str),
+    Place(&'a TemplateName),
+}
+
+impl Piece<'_> {
+    fn is(&self, wanted: &TemplateName) -> bool {
+        matches!(self, Self::Place(name) if *name == wanted)
+    }
+
+    fn is_number(&self) -> bool {
+        use TemplateName::{Offset, Partition, StartOffset};
+        matches!(self, Self::Place(Partition | Offset | StartOffset))
+    }
+
+    /// Whether its end can be told when its beginning is.
+    fn ends_before(&self, next: Option<&Self>) -> bool {
+        let is_digit = |literal: &str| literal.starts_with(|first: char| first.is_ascii_digit());
+        match (self, next) {
+            (Self::Literal(_), _) => true,
+            (_, Some(Self::Literal(literal))) => self.is_number() && !is_digit(literal),
+            (_, next) => self.is_number() && next.is_none(),
+        }
+    }
+
+    /// Whether its beginning can be told when its end is.
+    fn begins_behind(&self, before: Option<&Self>) -> bool {
+        let is_digit = |literal: &str| literal.ends_with(|last: char| last.is_ascii_digit());
+        match (self, before) {
+            (Self::Literal(_), _) => true,
+            (_, Some(Self::Literal(literal))) => self.is_number() && !is_digit(literal),
+            (_, before) => self.is_number() && before.is_none(),
+        }
+    }
+}
+
+/// The names of a path, in their pieces.
+fn segments(parts: &[Part]) -> Vec<Vec<Piece<'_>>> {
+    let mut segments = vec![Vec::new()];
+    for part in parts {
+        match part {
+            Part::Place(place) => segments
+                .last_mut()
+                .map(|last| last.push(Piece::Place(&place.name))),
+            Part::Literal(text) => {
+                let mut texts = text.split('/');
+                let of = |text: &'_ str| !text.is_empty();
+                if let (Some(first), Some(last)) = (texts.next(), segments.last_mut())
+                    && of(first)
+                {
+                    last.push(Piece::Literal(first));
+                }
+                for text in texts {
+                    let literal = Some(text).filter(|text| of(text)).map(Piece::Literal);
+                    segments.push(literal.into_iter().collect());
+                }
+                None
+            }
+        };
+    }
+    segments
 }

@@ -290,3 +290,36 @@ proptest::proptest! {
         let _ = Path::parse(&text);
     }
 }
+
+#[test]
+fn a_path_tells_what_is_set_apart_in_it() {
+    let names = [
+        TemplateName::Topic,
+        TemplateName::Partition,
+        TemplateName::StartOffset,
+    ];
+    // Of topic, partition and start offset, those that it tells.
+    for (path, expected) in [
+        ("{topic}-{partition}-{start_offset}.gz", [true, true, true]),
+        (
+            "{topic}/p={partition}/{start_offset:020}.gz",
+            [true, true, true],
+        ),
+        ("{partition}{start_offset}", [false, false, false]),
+        ("{partition}-{start_offset:020}{key}", [false, true, false]),
+        ("{key}-{start_offset}.{partition}", [false, true, true]),
+        ("{key}{start_offset}-{partition}", [false, true, false]),
+        ("{key}-{start_offset}-{headers.a}", [false, false, false]),
+        (
+            "{key}-{start_offset}-{headers.a}/x-{start_offset}x",
+            [false, false, true],
+        ),
+        ("{key}-1{start_offset}", [false, false, false]),
+        ("{topic}-{key}", [false, false, false]),
+        ("x", [false, false, false]),
+    ] {
+        let template = Template::parse(path, Template::PATH_NAMES).unwrap();
+        let told = names.clone().map(|name| template.path_tells(&name));
+        assert_eq!(told, expected, "{path}");
+    }
+}

@@ -218,6 +218,7 @@ pub fn sink_context(state: Arc<FakeState>) -> SinkContext {
         log_id: "log".into(),
         generation: 0,
         partitions: Vec::new(),
+        scratch: std::env::temp_dir().join("towpath-test-scratch"),
         state,
         encoder: Box::new(TextEncoder),
         value_at: |_, _| Ok(None),

@@ -66,10 +66,13 @@ async fn restarted(subject: &mut impl SinkSubject, flush_every: u64, stop_after:
             next = to;
             batches += 1;
             if batches % flush_every == 0 {
-                worker.flush(&mut *sink).await.expect("a flush");
+                worker.flush(&mut *sink, false).await.expect("a flush");
             }
         }
-        worker.flush(&mut *sink).await.expect("the last flush");
+        worker
+            .flush(&mut *sink, true)
+            .await
+            .expect("the last flush");
         sink.close().await.expect("a close");
         break;
     }
@@ -88,7 +91,7 @@ async fn from_the_middle_of_a_batch(subject: &mut impl SinkSubject) {
     sink.write(vec![worker.batch(5, 0..10)])
         .await
         .expect("a write");
-    worker.flush(&mut *sink).await.expect("a flush");
+    worker.flush(&mut *sink, true).await.expect("a flush");
     assert_eq!(worker.offset, 10);
     check_arrived(
         subject,
@@ -105,7 +108,7 @@ async fn poison(subject: &mut impl SinkSubject, on_error: OnError) {
     let mut sink = worker.open(subject).await;
     let written = sink.write(vec![worker.batch(0, 0..10)]).await;
     worker
-        .flush(&mut *sink)
+        .flush(&mut *sink, true)
         .await
         .expect("what came before the bad record is delivered");
     let expected: Vec<u64> = match on_error {
@@ -133,7 +136,7 @@ async fn poison(subject: &mut impl SinkSubject, on_error: OnError) {
 async fn idle(subject: &mut impl SinkSubject) {
     let mut worker = Worker::new(OnError::Fail);
     let mut sink = worker.open(subject).await;
-    worker.flush(&mut *sink).await.expect("a flush");
+    worker.flush(&mut *sink, true).await.expect("a flush");
     sink.close().await.expect("a close");
     assert_eq!(worker.offset, 0);
     check_arrived(subject, &[], "idle").await;
@@ -231,9 +234,10 @@ impl Worker {
         SinkBatch::new(self.topic.clone(), 0, from_offset, vec![batch])
     }
 
-    /// Flushes, and commits what was flushed.
-    async fn flush(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let flushed = sink.flush(false).await?;
+    /// Flushes, and commits what was flushed. Only at the `end` is everything to be durable: until
+    /// then a sink may hold back what is not full.
+    async fn flush(&mut self, sink: &mut dyn Sink, end: bool) -> Result<()> {
+        let flushed = sink.flush(end).await?;
         self.state.apply(&flushed.state);
         for reached in flushed.offsets {
             assert!(reached.offset >= self.offset, "an offset never goes back");
