@@ -22,10 +22,10 @@ mod container;
 mod decode;
 mod description;
 mod encode;
-mod logical;
+pub(crate) mod logical;
 
 pub(crate) use binary::Input;
 pub(crate) use container::{AvroDecoder, AvroRecords, AvroWriter};
+pub(crate) use decode::{put_display, put_float};
 #[cfg(test)]
 pub(crate) use description::description;
-pub(crate) use logical::uuid_bytes;

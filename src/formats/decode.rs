@@ -11,6 +11,7 @@ use towpath_sdk::{Decoder, Envelope, Error, NewDecoder, Result, Schemas};
 use crate::avro::AvroDecoder;
 use crate::csv::{Csv, CsvDecoder};
 use crate::logfmt::Logfmt;
+use crate::parquet::ParquetDecoder;
 use crate::parse::{Parsing, push};
 use crate::syslog::Syslog;
 
@@ -38,6 +39,7 @@ pub fn decoder(format: impl Into<InputFormat>, schemas: &Arc<dyn Schemas>) -> Re
             Arc::new(move || Box::new(Parsing::new(Syslog::new(lenient))))
         }
         InputFormat::Avro => Arc::new(move || Box::new(AvroDecoder::new(schemas.clone()))),
+        InputFormat::Parquet => Arc::new(move || Box::new(ParquetDecoder::new(schemas.clone()))),
     })
 }
 

@@ -26,6 +26,10 @@
 
 mod columns;
 mod container;
+mod decode;
 mod layout;
+mod rows;
+mod shape;
 
 pub(crate) use container::ParquetWriter;
+pub(crate) use decode::ParquetDecoder;

@@ -145,7 +145,7 @@ impl Reader<'_> {
             let span = frame.own.span_of("fields");
             let problem = Problem::new(
                 span,
-                "only JSON, CSV and Avro have names for several fields",
+                "only JSON, CSV, Avro and Parquet have names for several fields",
             );
             problems.push(problem.help("add `format: json`"));
         }

@@ -165,14 +165,14 @@ fn logical_text(scalar: &Type, input: &mut Input<'_>) -> Result<Option<String>, 
     })
 }
 
-fn put_display(number: impl std::fmt::Display, out: &mut Vec<u8>) {
+pub(crate) fn put_display(number: impl std::fmt::Display, out: &mut Vec<u8>) {
     // Writing to a vector cannot fail.
     let _ = write!(out, "{number}");
 }
 
 /// `written` is the same number in its own width: its `Debug` has the shortest digits that give it
 /// back, with an exponent where it is far from 1.
-fn put_float(number: f64, written: &dyn std::fmt::Debug, out: &mut Vec<u8>) {
+pub(crate) fn put_float(number: f64, written: &dyn std::fmt::Debug, out: &mut Vec<u8>) {
     if number.is_nan() {
         out.extend_from_slice(b"\"NaN\"");
     } else if number == f64::INFINITY {

@@ -16,49 +16,49 @@ fn units(nanos: i128, units: u32) -> Option<i64> {
     i64::try_from(nanos.div_euclid(i128::from(1_000_000_000 / units))).ok()
 }
 
-pub(super) fn date(days: i32) -> Option<String> {
+pub(crate) fn date(days: i32) -> Option<String> {
     let date = EPOCH.checked_add(SignedDuration::from_hours(24 * i64::from(days)));
     Some(date.ok()?.to_string())
 }
 
-pub(super) fn date_days(text: &str) -> Option<i32> {
+pub(crate) fn date_days(text: &str) -> Option<i32> {
     let date: Date = text.parse().ok()?;
     let hours = date.duration_since(EPOCH).as_hours();
     i32::try_from(hours / 24).ok()
 }
 
-pub(super) fn time(number: i64, units: u32) -> Option<String> {
+pub(crate) fn time(number: i64, units: u32) -> Option<String> {
     let nanos = i64::try_from(nanos(number, units)).ok()?;
     let time = Time::midnight().checked_add(SignedDuration::from_nanos(nanos));
     Some(time.ok().filter(|_| nanos >= 0)?.to_string())
 }
 
-pub(super) fn time_units(text: &str, per_second: u32) -> Option<i64> {
+pub(crate) fn time_units(text: &str, per_second: u32) -> Option<i64> {
     let time: Time = text.parse().ok()?;
     units(time.duration_since(Time::midnight()).as_nanos(), per_second)
 }
 
-pub(super) fn timestamp(number: i64, units: u32) -> Option<String> {
+pub(crate) fn timestamp(number: i64, units: u32) -> Option<String> {
     let timestamp = Timestamp::from_nanosecond(nanos(number, units)).ok()?;
     Some(timestamp.to_string())
 }
 
-pub(super) fn timestamp_units(text: &str, per_second: u32) -> Option<i64> {
+pub(crate) fn timestamp_units(text: &str, per_second: u32) -> Option<i64> {
     units(text.parse::<Timestamp>().ok()?.as_nanosecond(), per_second)
 }
 
-pub(super) fn local_timestamp(number: i64, units: u32) -> Option<String> {
+pub(crate) fn local_timestamp(number: i64, units: u32) -> Option<String> {
     let timestamp = Timestamp::from_nanosecond(nanos(number, units)).ok()?;
     Some(TimeZone::UTC.to_datetime(timestamp).to_string())
 }
 
-pub(super) fn local_timestamp_units(text: &str, per_second: u32) -> Option<i64> {
+pub(crate) fn local_timestamp_units(text: &str, per_second: u32) -> Option<i64> {
     let time: DateTime = text.parse().ok()?;
     let timestamp = TimeZone::UTC.to_timestamp(time).ok()?;
     units(timestamp.as_nanosecond(), per_second)
 }
 
-pub(super) fn uuid(bytes: [u8; 16]) -> String {
+pub(crate) fn uuid(bytes: [u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in bytes.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {
@@ -81,12 +81,12 @@ pub(crate) fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
 }
 
 /// Months, days and milliseconds, none of which converts into another.
-pub(super) fn duration([months, days, millis]: [u32; 3]) -> String {
+pub(crate) fn duration([months, days, millis]: [u32; 3]) -> String {
     let (seconds, millis) = (millis / 1_000, millis % 1_000);
     format!("P{months}M{days}DT{seconds}.{millis:03}S")
 }
 
-pub(super) fn duration_parts(text: &str) -> Option<[u32; 3]> {
+pub(crate) fn duration_parts(text: &str) -> Option<[u32; 3]> {
     let (months, rest) = text.strip_prefix('P')?.split_once('M')?;
     let (days, rest) = rest.split_once("DT")?;
     let (seconds, millis) = rest.strip_suffix('S')?.split_once('.')?;
@@ -100,7 +100,7 @@ pub(super) fn duration_parts(text: &str) -> Option<[u32; 3]> {
 }
 
 /// The number in two's complement, highest byte first, with `scale` digits behind the point.
-pub(super) fn decimal(bytes: &[u8], scale: u32) -> Option<String> {
+pub(crate) fn decimal(bytes: &[u8], scale: u32) -> Option<String> {
     if bytes.len() > DECIMAL_BYTES_MAX {
         return None;
     }
@@ -133,7 +133,7 @@ pub(super) fn decimal(bytes: &[u8], scale: u32) -> Option<String> {
 }
 
 /// How many digits the text of a decimal has without zeros in front, those up to `scale` counted.
-pub(super) fn digits(text: &str, scale: u32) -> u32 {
+pub(crate) fn digits(text: &str, scale: u32) -> u32 {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let whole = whole.trim_start_matches(['-', '0']).len();
     let decimals = match whole {
@@ -146,7 +146,7 @@ pub(super) fn digits(text: &str, scale: u32) -> u32 {
 }
 
 /// The shortest two's complement of a decimal that has no digits beyond `scale`.
-pub(super) fn decimal_bytes(text: &str, scale: u32) -> Option<Vec<u8>> {
+pub(crate) fn decimal_bytes(text: &str, scale: u32) -> Option<Vec<u8>> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let missing = (scale as usize).checked_sub(decimals.len())?;

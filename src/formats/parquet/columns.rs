@@ -10,7 +10,7 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use towpath_sdk::config::AvroType as Type;
 
 use super::layout::{Column, Layout, Part, Shape};
-use crate::avro::{Input, uuid_bytes};
+use crate::avro::{Input, logical};
 use crate::parse::Fault;
 
 /// The columns of one row group in the making.
@@ -262,7 +262,7 @@ fn fixed(scalar: &Type, length: usize, input: &mut Input<'_>) -> Result<Vec<u8>,
     match scalar {
         Type::UuidString => {
             let text = input.str()?;
-            let bytes = uuid_bytes(text).ok_or_else(|| input.fault("no UUID"))?;
+            let bytes = logical::uuid_bytes(text).ok_or_else(|| input.fault("no UUID"))?;
             Ok(bytes.to_vec())
         }
         Type::Decimal { size, .. } => {

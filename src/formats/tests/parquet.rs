@@ -5,8 +5,10 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
 use serde_json::{Value, json};
 use towpath_record::{Batch, BatchBuilder};
-use towpath_sdk::config::{AvroSchema, Compression, Fields, Format, OutputFormat, ParquetOutput};
-use towpath_sdk::{Block, ErrorKind, SinkBatch, SinkTopic};
+use towpath_sdk::config::{
+    AvroSchema, Compression, Fields, Format, InputFormat, OutputFormat, ParquetOutput,
+};
+use towpath_sdk::{Block, Envelope, ErrorKind, SinkBatch, SinkTopic};
 
 use crate::encoder;
 
@@ -173,4 +175,87 @@ fn a_record_that_does_not_fit_is_refused_alone() {
         read_back,
         [json!({"price": "1.50"}), json!({"price": "0.10"})]
     );
+}
+
+/// Written by pyarrow 26 (`parquet/make.py`): the codecs, both page versions, several row groups, and
+/// the lists of older writers.
+const FILES: [(&str, &[u8]); 5] = [
+    ("none", include_bytes!("parquet/none.parquet")),
+    ("snappy", include_bytes!("parquet/snappy.parquet")),
+    ("gzip", include_bytes!("parquet/gzip.parquet")),
+    ("zstd", include_bytes!("parquet/zstd.parquet")),
+    ("old", include_bytes!("parquet/old.parquet")),
+];
+
+fn decode(file: &[u8]) -> Result<Vec<Value>, String> {
+    let schemas: std::sync::Arc<dyn towpath_sdk::Schemas> =
+        std::sync::Arc::new(towpath_sdk::testing::FakeSchemas::default());
+    let mut decoder = crate::decoder(InputFormat::Parquet, &schemas).unwrap()();
+    let mut out = BatchBuilder::default();
+    let decoded = decoder.decode(file, &Envelope::default(), &mut out);
+    decoded.map_err(|error| {
+        assert_eq!(error.kind(), ErrorKind::Record, "{error}");
+        error.to_string()
+    })?;
+    let batch = out.finish();
+    let records = batch.iter().flat_map(Batch::records);
+    let value = |record: towpath_record::Record<'_>| serde_json::from_slice(record.value.unwrap());
+    Ok(records
+        .map(|record| value(record.unwrap()).unwrap())
+        .collect())
+}
+
+#[test]
+fn files_of_pyarrow_are_read() {
+    let expected = include_str!("parquet/records.jsonl").lines();
+    let expected: Vec<Value> = expected
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (name, file) in FILES {
+        let found = decode(file).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            let fields = expected.as_object().unwrap();
+            for (field, value) in fields {
+                assert_eq!(
+                    &found[field], value,
+                    "{name}: {field} of {}",
+                    expected["id"]
+                );
+            }
+            assert!(
+                found.as_object().unwrap().keys().eq(fields.keys()),
+                "{name}"
+            );
+        }
+        assert_eq!(found.len(), expected.len(), "{name}");
+    }
+    let times = decode(include_bytes!("parquet/int96.parquet")).unwrap();
+    let expected = [
+        json!({"at": "2026-11-21T13:05:06.789012Z"}),
+        json!({"at": null}),
+    ];
+    assert_eq!(times, expected);
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let values = nested_values();
+    assert_eq!(
+        decode(&file(&values, output(&nested(), false), 2)).unwrap(),
+        values
+    );
+}
+
+#[test]
+fn damaged_parquet_is_refused_or_read_otherwise() {
+    let (_, file) = FILES[3];
+    for length in (0..file.len()).step_by(7) {
+        assert!(decode(&file[..length]).is_err(), "{length}");
+    }
+    for at in (0..file.len()).step_by(7) {
+        let mut bytes = file.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        let _: Result<Vec<Value>, String> = decode(&bytes);
+    }
+    assert!(decode(b"PAR1").unwrap_err().contains("Parquet"));
 }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use towpath_log::{Log, TopicBatch};
 use towpath_pipeline::InputRecord;
 use towpath_record::{Batch, BatchBuilder, Header, stamp_base_offset};
-use towpath_sdk::config::InputFormat;
+use towpath_sdk::config::{InputFormat, OutputFormat};
 use towpath_sdk::{
-    Decoder, Encoder, Envelope, Error, ErrorKind, Origin, Original, Part, Refused, Result, Schemas,
-    SinkBatch, SinkProgress, SinkTopic, Stage, Tolerance,
+    Block, Decoder, Encoder, Envelope, Error, ErrorKind, Origin, Original, Part, Refused, Result,
+    Schemas, SinkBatch, SinkProgress, SinkTopic, Stage, Tolerance,
 };
 
 use super::{Arrived, Outcome, unreadable};
@@ -182,6 +182,11 @@ impl<'a> Play<'a> {
         self.fill_tables(&mut chain)?;
         let mut writing = Writing {
             chain,
+            read_as: match &format {
+                Some(OutputFormat::Avro(_)) => Some(InputFormat::Avro),
+                Some(OutputFormat::Parquet(_)) => Some(InputFormat::Parquet),
+                _ => None,
+            },
             encoder: towpath_formats::encoder(format, &fields)?,
             schemas: self.schemas.clone(),
             progress: SinkProgress::new(on_error.clone()),
@@ -294,6 +299,8 @@ impl<'a> Streaming<'a> {
 struct Writing {
     chain: Chain,
     encoder: Box<dyn Encoder>,
+    /// Of records in blocks: how a reader takes them.
+    read_as: Option<InputFormat>,
     schemas: Arc<dyn Schemas>,
     progress: SinkProgress,
     now_ms: i64,
@@ -308,8 +315,9 @@ impl Writing {
             let mut line = Vec::new();
             match self.encoder.encode(&read, &record, &mut line) {
                 Ok(()) => {
-                    if self.encoder.block_bytes().is_some() {
-                        line = read_back(&mut *self.encoder, line, &self.schemas)?;
+                    if let Some(format) = &self.read_as {
+                        let decoder = towpath_formats::decoder(format.clone(), &self.schemas)?();
+                        line = read_back(&mut *self.encoder, line, decoder)?;
                     }
                     line.pop_if(|last| *last == b'\n');
                     self.arrived.push(Arrived {
@@ -324,16 +332,17 @@ impl Writing {
     }
 }
 
-/// What a reader finds in a file with the one record that is `encoded`, a block of Avro.
+/// What `decoder` finds in a file of blocks with the one record that is `encoded`.
 fn read_back(
     encoder: &mut dyn Encoder,
     mut encoded: Vec<u8>,
-    schemas: &Arc<dyn Schemas>,
+    mut decoder: Box<dyn Decoder>,
 ) -> Result<Vec<u8>> {
-    encoder.block(1, &mut encoded)?;
-    let file = [encoder.head(), &encoded].concat();
+    let note = encoder.block(1, &mut encoded)?;
+    let position = encoder.head().len() as u64;
+    let end = encoder.end(&[Block { position, note }])?;
+    let file = [encoder.head(), &encoded, &end].concat();
     let mut read = BatchBuilder::default();
-    let mut decoder = towpath_formats::decoder(InputFormat::Avro, schemas)?();
     decoder.decode(&file, &Envelope::default(), &mut read)?;
     let read = read.finish();
     let mut records = read.iter().flat_map(Batch::records);

@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use super::shared::refuse_later;
 use super::{
     Columns, CsvOptions, Format, Key, Kind, Mode, Node, NodeValue, OptionType, OptionsSpec,
     Problem, Problems, Separator,
@@ -35,6 +34,8 @@ pub enum InputFormat {
     },
     /// Avro object container files, one file a payload.
     Avro,
+    /// Parquet files, one file a payload.
+    Parquet,
 }
 
 impl InputFormat {
@@ -50,7 +51,7 @@ impl InputFormat {
     /// Whether its records have a schema: their types are in the file or were told.
     pub fn knows_types(&self) -> bool {
         match self {
-            Self::Avro => true,
+            Self::Avro | Self::Parquet => true,
             Self::Csv(options) => options.knows_types(),
             _ => false,
         }
@@ -58,7 +59,7 @@ impl InputFormat {
 
     /// Whether a payload must be a whole file or body, of which no part can be read alone.
     pub fn is_whole(&self) -> bool {
-        matches!(self, Self::JsonArray | Self::Avro)
+        matches!(self, Self::JsonArray | Self::Avro | Self::Parquet)
     }
 
     /// For a source whose options `node` say that a payload is a line: reports a format of which
@@ -98,6 +99,8 @@ choice! {
         Syslog = "syslog",
         /// Avro object container files.
         Avro = "avro",
+        /// Parquet files.
+        Parquet = "parquet",
     }
 }
 
@@ -105,7 +108,7 @@ impl InputWord {
     /// The options that it has besides `type`.
     fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Text | Self::Bytes | Self::Avro => &[],
+            Self::Text | Self::Bytes | Self::Avro | Self::Parquet => &[],
             Self::Json => &["array"],
             Self::Logfmt | Self::Syslog => &["mode"],
             Self::Csv => &[
@@ -177,8 +180,6 @@ impl OptionType for InputFormat {
     }
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let word = node.get("type").unwrap_or(node);
-        refuse_later(word, "the format", &["parquet"], problems)?;
         let node = &of_word::<InputWord>(node, problems)?;
         let options = InputOptions::parse(node, problems)?;
         let word = options.r#type;
@@ -206,6 +207,7 @@ impl OptionType for InputFormat {
             InputWord::Logfmt => Self::Logfmt { lenient },
             InputWord::Syslog => Self::Syslog { lenient },
             InputWord::Avro => Self::Avro,
+            InputWord::Parquet => Self::Parquet,
         })
     }
 }

@@ -51,6 +51,7 @@ fn a_word_is_a_map_of_its_type_alone() {
         ("logfmt", InputFormat::Logfmt { lenient: false }),
         ("syslog", InputFormat::Syslog { lenient: false }),
         ("avro", InputFormat::Avro),
+        ("parquet", InputFormat::Parquet),
     ] {
         check(&node(word), format.clone());
         check(&map(&[("type", node(word))]), format);
@@ -134,7 +135,11 @@ fn what_must_be_whole_is_refused_in_lines() {
         format.refuse_in_lines(&options, &mut problems);
         problems.into_vec()
     };
-    for format in [InputFormat::Avro, InputFormat::JsonArray] {
+    for format in [
+        InputFormat::Avro,
+        InputFormat::Parquet,
+        InputFormat::JsonArray,
+    ] {
         let [problem] = &whole(format)[..] else {
             panic!("not refused");
         };
