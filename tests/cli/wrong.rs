@@ -142,7 +142,6 @@ fn a_wrong_worker_configuration_is_refused_in_the_same_way() {
 fn what_comes_later_is_refused_by_name() {
     for (name, line) in [
         ("wasm", "    transforms: [{ type: wasm }]"),
-        ("parquet", "    format: parquet"),
         ("snappy", "    compression: snappy"),
     ] {
         let workdir = workdir();

@@ -270,5 +270,7 @@ fn a_schema_may_stand_in_a_file() {
     workdir.write("number.avsc", "\"int\"");
     workdir.append("in/input", "3\n");
     let finished = workdir.drain("p.yaml", 1);
-    finished.expect_stderr(&["cannot go on with out: it does not begin as `format` says"]);
+    finished.expect_stderr(&[
+        "cannot go on with out: it does not begin as `format` and `compression` say",
+    ]);
 }
