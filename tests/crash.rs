@@ -4,10 +4,12 @@
 //! says about itself is believed.
 //!
 //! 200 kills, over six shapes of pipeline; `TOWPATH_KILLS=N` sets how many. `dead_letters.rs` does
-//! the same to pipelines with bad records, `dedupe.rs` to those that remember.
+//! the same to pipelines with bad records, `retry.rs` to those that try these again, `dedupe.rs` to
+//! those that remember.
 
 mod dead_letters;
 mod dedupe;
+mod retry;
 mod schemas;
 
 use std::collections::BTreeMap;

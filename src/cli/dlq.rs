@@ -1,5 +1,7 @@
 //! `towpath dlq`: the bad records that were kept.
 
+mod retry;
+
 use clap::{Args, Subcommand};
 use towpath_runtime::control::{
     DeadLetter, DeadLetterTopic, DeadLettersPage, DeadLettersRequest, DropRequest, Dropped, Payload,
@@ -14,7 +16,7 @@ use super::output::{Align, Output, Table, count, counted, stdout, time};
 /// Of a value so much is shown; `--json` shows all of it.
 const SHOWN_CHARS: usize = 200;
 
-/// List, show or drop dead letters: bad records that `on_error: dead_letter` kept
+/// List, show, retry or drop dead letters: bad records that `on_error: dead_letter` kept
 #[derive(Debug, Args)]
 pub struct DlqArgs {
     #[command(subcommand)]
@@ -41,6 +43,8 @@ enum DlqCommand {
         #[command(flatten)]
         data: DataArgs,
     },
+    /// Put dead letters back to the stage of the connector that refused them
+    Retry(retry::RetryArgs),
     /// Show the dead letters before a place no more; the topic's retention deletes them
     Drop {
         topic: String,
@@ -90,6 +94,7 @@ pub async fn dlq(args: DlqArgs, output: Output) -> Result<(), Failure> {
             // What was found is the news, also when the log does not close well.
             shown.and(client.close())
         }
+        DlqCommand::Retry(args) => retry::retry(args, output).await,
         DlqCommand::Drop {
             topic,
             before,

@@ -16,7 +16,7 @@ use axum::{Json, Router};
 use towpath_runtime::control::{
     Changed, ConnectorOffsets, Control, DeadLetterTopic, DeadLettersPage, DeadLettersRequest,
     DropRequest, Dropped, ForgetAnswer, ProduceRequest, Produced, RecordsPage, RecordsRequest,
-    ResetAnswer, ResetRequest, SchemaSubject, StatusAnswer, Topic,
+    ResetAnswer, ResetRequest, Retried, RetryRequest, SchemaSubject, StatusAnswer, Topic,
 };
 use towpath_sdk::{Error, Result, printable};
 
@@ -42,6 +42,7 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/v1/dead-letters", post(dead_letter_topics))
         .route("/v1/dead-letters/{topic}", post(dead_letters))
         .route("/v1/dead-letters/{topic}/drop", post(drop_dead_letters))
+        .route("/v1/dead-letters/{topic}/retry", post(retry_dead_letters))
         .route("/v1/connectors/{name}/pause", post(pause))
         .route("/v1/connectors/{name}/resume", post(resume))
         .route("/v1/connectors/{name}/restart", post(restart))
@@ -128,6 +129,17 @@ async fn dead_letters(
     body: std::result::Result<Json<DeadLettersRequest>, JsonRejection>,
 ) -> Answer<DeadLettersPage> {
     blocking(body, move |request| control.dead_letters(&topic, &request)).await
+}
+
+async fn retry_dead_letters(
+    State(control): Shared,
+    Path(topic): Path<String>,
+    body: std::result::Result<Json<RetryRequest>, JsonRejection>,
+) -> Answer<Retried> {
+    blocking(body, move |request| {
+        control.retry_dead_letters(&topic, &request)
+    })
+    .await
 }
 
 async fn drop_dead_letters(

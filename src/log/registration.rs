@@ -7,7 +7,7 @@ use crate::encoding::{DecodeError, Put, Take};
 /// Which way a connector moves records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectorKind {
-    /// It appends.
+    /// It appends. It reads, and pins retention, only where its group has an offset.
     Source,
     /// It reads as a sink does, and appends what it makes of that.
     Stream,

@@ -63,16 +63,18 @@ fn plausible_now(shared: &Shared) -> Option<i64> {
     (step.saturating_abs() <= CLOCK_STEP_MS).then_some(now)
 }
 
-/// The lowest offset that a registered reader of the topic still needs.
+/// The lowest offset that a registered reader of the topic still needs. A source reads where its
+/// group has an offset, and only writes elsewhere.
 pub(crate) fn pinned(state: &State, key: PartitionKey, topic: &str, partition: &Partition) -> u64 {
     let readers = state.registrations.values().map(|info| &info.registration);
-    let readers = readers.filter(|reader| {
-        reader.kind != ConnectorKind::Source && reader.topics.iter().any(|name| name == topic)
-    });
-    let needs = readers.map(|reader| {
+    let readers = readers.filter(|reader| reader.topics.iter().any(|name| name == topic));
+    let needs = readers.filter_map(|reader| {
         let group = state.groups.get(reader.group_name());
-        let committed = group.and_then(|group| group.offsets.get(&key));
-        committed.copied().unwrap_or(partition.start)
+        let committed = group.and_then(|group| group.offsets.get(&key)).copied();
+        match reader.kind {
+            ConnectorKind::Source => committed,
+            ConnectorKind::Stream | ConnectorKind::Sink => committed.or(Some(partition.start)),
+        }
     });
     needs.min().unwrap_or(u64::MAX)
 }

@@ -1,4 +1,5 @@
-//! Which partitions the task of a sink or stream reads, and where it begins in each.
+//! Which partitions of the log a task reads, and where it begins in each: those of its input, and
+//! those of what is to be retried.
 
 use std::sync::Arc;
 
@@ -8,24 +9,54 @@ use towpath_sdk::{Result, SinkTopic};
 
 use crate::clock::now_ms;
 use crate::commit::log_error;
-use crate::spec::InputSpec;
+use crate::retried::reached_in;
+use crate::spec::ConnectorSpec;
+use crate::step::Sequence;
 
 /// A partition of a topic.
 pub(crate) type Assigned = (Arc<SinkTopic>, u32);
 
-/// All partitions of the topics that exist now, by topic and number.
+/// All partitions of the topics that exist now, by topic and number; behind them those of what is
+/// retried, so that they do not change which task reads the others.
 ///
 /// They are fixed for a run of the connector, so that no two tasks ever read one partition; when
 /// there are others, the whole connector is started anew.
-pub(crate) fn partitions(input: &InputSpec, log: &Log) -> Vec<Assigned> {
-    let mut topics = log.topics();
-    topics.retain(|topic| input.reads(&topic.name));
+pub(crate) fn partitions(spec: &ConnectorSpec, log: &Log) -> Vec<Assigned> {
+    let mut topics = match spec.input() {
+        Some(_) => log.topics(),
+        None => Vec::new(),
+    };
+    topics.retain(|topic| spec.reads(&topic.name));
     topics.sort_by(|a, b| a.name.cmp(&b.name));
+    let retried = spec.retry_topics().filter_map(|name| log.topic(&name));
+    topics.extend(retried);
     let of_topic = |topic: TopicInfo| {
         let sink_topic = Arc::new(sink_topic(&topic));
         (0..topic.config.partitions).map(move |partition| (sink_topic.clone(), partition))
     };
     topics.into_iter().flat_map(of_topic).collect()
+}
+
+/// The sequences that transforms may remember something of.
+pub(crate) fn sequences(assigned: &[Assigned]) -> impl Iterator<Item = Sequence> {
+    let lasting = assigned.iter();
+    let lasting =
+        lasting.filter(|(topic, partition)| reached_in(&topic.name, *partition).is_none());
+    lasting.map(|(topic, partition)| Sequence::of(topic, *partition))
+}
+
+/// Whether anything is to be retried that was not yet.
+pub(crate) fn has_retried(spec: &ConnectorSpec, log: &Log) -> bool {
+    let group = log.group(spec.owner());
+    let has_more = |topic: TopicInfo| {
+        topic.partitions.iter().any(|held| {
+            let place = (topic.name.clone(), held.partition);
+            let done = group.as_ref().and_then(|group| group.offsets.get(&place));
+            held.end_offset > done.copied().unwrap_or(held.start_offset)
+        })
+    };
+    let retried = spec.retry_topics();
+    retried.filter_map(|name| log.topic(&name)).any(has_more)
 }
 
 /// A topic as it stands in the log.
@@ -47,20 +78,28 @@ pub(crate) fn share(partitions: &[Assigned], task: u32, tasks: u32) -> Vec<Assig
         .collect()
 }
 
-/// The first offset that is wanted of a partition, and whether it is a committed one.
+/// The first offset that is wanted of a partition, and whether it is a committed one. `start` is not
+/// for what is retried.
 pub(crate) fn start_offset(
-    input: &InputSpec,
+    spec: &ConnectorSpec,
     log: &Log,
     topic: &str,
     partition: u32,
 ) -> Result<(u64, bool)> {
     let committed = log
-        .group(&input.group)
+        .group(spec.owner())
         .and_then(|group| group.offsets.get(&(topic.to_owned(), partition)).copied());
     if let Some(offset) = committed {
         return Ok((offset, true));
     }
     let at = |timestamp_ms: i64| log.offset_at(topic, partition, timestamp_ms);
+    let is_retried = reached_in(topic, partition).is_some();
+    let Some(input) = spec.input().filter(|_| !is_retried) else {
+        let first = log.start_offset(topic, partition);
+        return first
+            .map(|offset| (offset, false))
+            .map_err(|error| log_error("find where to begin", error));
+    };
     let found = match &input.start {
         Start::Earliest => log.start_offset(topic, partition),
         Start::Latest if input.later.contains(&(topic.to_owned(), partition)) => {

@@ -5,7 +5,8 @@
 //! transform's name and place in the YAML, and with where the record came from; all that came of
 //! it is refused with it.
 
-use std::borrow::Cow;
+mod from;
+
 use std::sync::Arc;
 
 use towpath_log::Log;
@@ -13,14 +14,17 @@ use towpath_pipeline::ConfiguredTransform;
 use towpath_record::{Batch, BatchBuilder, BatchError, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, Original, Outgoing, Place, Refused, RefusedRow, Result, SinkBatch, Tolerance,
+    Error, Original, Outgoing, Place, Reached, Refused, RefusedRow, Result, SinkBatch, Tolerance,
     TransformContext, WorkingBatch,
 };
 
 use crate::reading::Read;
+use crate::retried::unwrap_for_sink;
 use crate::step::{Changes, Sequence, Step};
-use crate::stretch::{Early, Stretch, Stretches};
+use crate::stretch::{Stretch, Stretches};
 use crate::task_state::TaskState;
+use from::place;
+pub(crate) use from::{Again, From};
 
 /// What comes of the records of one append set may be larger than these by so much. Even if each is
 /// then given its own value for a key, and as many are refused as can be, the set stays below what
@@ -97,7 +101,8 @@ impl Chain {
         }
     }
 
-    /// What a sink gets of what was read: the offsets stay. When a bad record ends the task, what
+    /// What a sink gets of what was read: the offsets stay. Of letters that are retried it gets their
+    /// records, and transforms see where these stood at first. When a bad record ends the task, what
     /// came before it and the error.
     pub fn for_sink(
         &mut self,
@@ -106,43 +111,58 @@ impl Chain {
         refused: &mut Vec<Refused>,
     ) -> Result<(SinkBatch, Option<Error>)> {
         let Read {
-            batch: read,
+            batch: mut read,
             format: input,
+            reached,
         } = read;
-        if self.steps.is_empty() {
+        let retried = match reached {
+            Some(_) => unwrap_for_sink(&mut read)?,
+            None => Vec::new(),
+        };
+        if self.steps.is_empty() || matches!(reached, Some(Reached::Transformed(_))) {
             return Ok((read, None));
         }
         let topic: Arc<str> = read.topic.name.as_str().into();
-        let place = |offset| place(&read, offset);
-        let sequence = Sequence::of(&read.topic, read.partition);
+        let sequence = match reached {
+            Some(_) => Sequence::Retried,
+            None => Sequence::of(&read.topic, read.partition),
+        };
         self.steps.iter_mut().try_for_each(Step::catch_up)?;
         let from_offset = i64::try_from(read.from_offset).unwrap_or(i64::MAX);
         let mut batches = Vec::with_capacity(read.batches.len());
-        for batch in &read.batches {
-            self.working
-                .set_place(Some(topic.clone()), Some(read.partition));
+        for (at, batch) in read.batches.iter().enumerate() {
             self.working.load(batch, input, from_offset)?;
-            self.apply(&sequence, now_ms, read.topic.format, &place)?;
+            match retried.get(at) {
+                Some(stood) => {
+                    let seen = stood.origin.name.as_str().into();
+                    self.working.set_place(Some(seen), stood.partition);
+                    let place = |row: &RefusedRow| stood.place(row.index);
+                    self.apply(&sequence, now_ms, read.topic.format, &place)?;
+                }
+                None => {
+                    self.working
+                        .set_place(Some(topic.clone()), Some(read.partition));
+                    let place = |row: &RefusedRow| place(&read, row.offset);
+                    self.apply(&sequence, now_ms, read.topic.format, &place)?;
+                }
+            }
             if let Some(whole) = self.working.unchanged()
                 && input == read.topic.format
             {
                 batches.push(whole.clone());
                 continue;
             }
-            let base_offset = batch.header().base_offset;
-            let Self {
-                working,
-                builder,
-                on_error,
-                ..
-            } = self;
-            let failed = emit(working, on_error, read.topic.format, |row| {
-                let delta = row.offset.saturating_sub(base_offset);
-                builder.skip_to(u32::try_from(delta).unwrap_or(u32::MAX));
-                row.push_to(builder).map_err(too_large)
+            let (failed, left) = self.emit_at(batch.header().base_offset, read.topic.format)?;
+            batches.extend(left);
+            self.refuse(batch, refused, |row, record| {
+                let mut original = Original::of(record, Reached::Decoded(input));
+                original.place = Some(Place {
+                    topic: topic.clone(),
+                    partition: read.partition,
+                    offset: u64::try_from(row.offset).unwrap_or(0),
+                });
+                original
             })?;
-            batches.extend(builder.finish_at(base_offset));
-            self.refuse(batch, Some(&read), refused)?;
             if let Some(RefusedRow { offset, error, .. }) = failed {
                 let next_offset = u64::try_from(offset).unwrap_or(read.from_offset);
                 let before = SinkBatch {
@@ -154,6 +174,27 @@ impl Chain {
             }
         }
         Ok((SinkBatch { batches, ..read }, None))
+    }
+
+    /// What is left of a batch that begins at `base_offset`, as `format`, with the offsets it had; and
+    /// the record that is one too many, if one is.
+    fn emit_at(
+        &mut self,
+        base_offset: i64,
+        format: Format,
+    ) -> Result<(Option<RefusedRow>, Option<Batch>)> {
+        let Self {
+            working,
+            builder,
+            on_error,
+            ..
+        } = self;
+        let failed = emit(working, on_error, format, |row| {
+            let delta = row.offset.saturating_sub(base_offset);
+            builder.skip_to(u32::try_from(delta).unwrap_or(u32::MAX));
+            row.push_to(builder).map_err(too_large)
+        })?;
+        Ok((failed, builder.finish_at(base_offset)))
     }
 
     /// What becomes of the records of `part` on their way into the log. What topics and keys need
@@ -171,18 +212,18 @@ impl Chain {
     ) -> Result<Vec<Stretch>> {
         let from_offset = from.offset();
         let whole = part.goes_whole(from_offset);
-        if self.steps.is_empty() && whole {
+        if self.steps.is_empty() && whole && from.input() == from.output() {
             return Ok(vec![part]);
         }
         self.steps.iter_mut().try_for_each(Step::catch_up)?;
-        let (topic, partition) = from.place();
+        let (topic, partition) = from.place(&part);
         self.working.set_place(topic, partition);
         self.working.load(&part.batch, from.input(), from_offset)?;
-        if let From::Source(early, _) = from {
+        if let Some(early) = from.early() {
             early.give(&part, now_ms, &mut self.working)?;
         }
         let output = from.output();
-        let place = |offset| from.tell(&part, offset);
+        let place = |row: &RefusedRow| from.tell(&part, row);
         self.apply(&from.sequence(), now_ms, output, &place)?;
         if self.working.unchanged().is_some() && whole && from.input() == output {
             return Ok(vec![part]);
@@ -201,18 +242,20 @@ impl Chain {
         if let Some(RefusedRow { error, .. }) = failed {
             return Err(self.on_error.one_too_many(error));
         }
-        self.refuse(&part.batch, from.read(), refused)?;
+        self.refuse(&part.batch, refused, |row, record| {
+            part.original(row.index, record, from.reached())
+        })?;
         Ok(stretches)
     }
 
     /// Puts the rows of the working batch through the transforms, behind which values are `output`;
-    /// `place` says where a record came from, by its offset.
+    /// `place` says where the record of a row came from.
     fn apply(
         &mut self,
         sequence: &Sequence,
         now_ms: i64,
         output: Format,
-        place: &dyn Fn(i64) -> String,
+        place: &dyn Fn(&RefusedRow) -> String,
     ) -> Result<()> {
         let context = TransformContext { now_ms };
         for step in &mut self.steps {
@@ -230,7 +273,7 @@ impl Chain {
             })?;
             let refused = self.working.refused();
             for row in refused.split_off(before) {
-                let what = format!("{} on {}", step.configured.place, place(row.offset));
+                let what = format!("{} on {}", step.configured.place, place(&row));
                 let error = Error::record("run", what).because(row.error);
                 refused.push(RefusedRow { error, ..row });
             }
@@ -240,7 +283,7 @@ impl Chain {
         self.working.check(output);
         let refused = self.working.refused();
         for row in refused.split_off(before) {
-            let what = format!("{} as {}", place(row.offset), output.as_str());
+            let what = format!("{} as {}", place(&row), output.as_str());
             let error = Error::record("pass on", what).because(row.error);
             refused.push(RefusedRow { error, ..row });
         }
@@ -249,7 +292,11 @@ impl Chain {
 
     /// Refuses records that would make their append set larger than the log takes. What a stream has
     /// read may go in several sets, so each record of it is looked at alone.
-    fn bound_growth(&mut self, from: From<'_>, place: &dyn Fn(i64) -> String) -> Result<()> {
+    fn bound_growth(
+        &mut self,
+        from: From<'_>,
+        place: &dyn Fn(&RefusedRow) -> String,
+    ) -> Result<()> {
         let (input, output) = (from.input(), from.output());
         let alone = matches!(from, From::Log(_));
         let left = &mut self.growth_left;
@@ -265,7 +312,7 @@ impl Chain {
         self.working.refuse_grown(output, fits)?;
         let refused = self.working.refused();
         for row in refused.split_off(before) {
-            let error = Error::record("pass on", place(row.offset))
+            let error = Error::record("pass on", place(&row))
                 .because(row.error)
                 .remedy(match alone {
                     true => "let the transforms make at most 16 MiB of a record",
@@ -279,13 +326,12 @@ impl Chain {
         Ok(())
     }
 
-    /// Hands over what was refused of `batch`, with the records as they came; `read` says from
-    /// where, when it is the log.
+    /// Hands over what was refused of `batch`, with the records as they came, which `original` makes.
     fn refuse(
         &mut self,
         batch: &Batch,
-        read: Option<&SinkBatch>,
         refused: &mut Vec<Refused>,
+        original: impl Fn(&RefusedRow, &Record<'_>) -> Original,
     ) -> Result<()> {
         let mut rows = std::mem::take(self.working.refused())
             .into_iter()
@@ -299,92 +345,15 @@ impl Chain {
             };
             let record = record
                 .map_err(|error| Error::fatal("read", "the records of a batch").because(error))?;
-            let place = read.map(|read| Place {
-                topic: read.topic.clone(),
-                partition: read.partition,
-                offset: u64::try_from(row.offset).unwrap_or(0),
-            });
             let bad = Refused {
                 stage: row.stage,
+                record: original(&row, &record),
                 error: row.error,
-                record: Original::of(&record, place),
             };
             self.on_error.refuse(refused, bad)?;
         }
         Ok(())
     }
-}
-
-/// Where records on their way into the log come from.
-#[derive(Clone, Copy)]
-pub(crate) enum From<'a> {
-    /// What is given before the transforms, and as which records they see them.
-    Source(&'a Early, &'a Sequence),
-    Log(&'a Read),
-}
-
-impl<'a> From<'a> {
-    /// Where it was read, if that is the log.
-    fn read(self) -> Option<&'a SinkBatch> {
-        match self {
-            Self::Source(..) => None,
-            Self::Log(read) => Some(&read.batch),
-        }
-    }
-
-    /// As which records transforms see them.
-    fn sequence(self) -> Cow<'a, Sequence> {
-        match self {
-            Self::Source(_, sequence) => Cow::Borrowed(sequence),
-            Self::Log(read) => Cow::Owned(Sequence::of(&read.batch.topic, read.batch.partition)),
-        }
-    }
-
-    /// The first offset that counts.
-    fn offset(self) -> i64 {
-        let from = self.read().map_or(0, |read| read.from_offset);
-        i64::try_from(from).unwrap_or(i64::MAX)
-    }
-
-    /// The topic and partition that transforms see.
-    fn place(self) -> (Option<Arc<str>>, Option<u32>) {
-        match self {
-            Self::Source(early, _) => (early.fixed_topic.clone(), None),
-            Self::Log(read) => (
-                Some(read.batch.topic.name.as_str().into()),
-                Some(read.batch.partition),
-            ),
-        }
-    }
-
-    /// What the values are before the transforms.
-    fn input(self) -> Format {
-        match self {
-            Self::Source(early, _) => early.input,
-            Self::Log(read) => read.format,
-        }
-    }
-
-    /// What the values are behind them.
-    fn output(self) -> Format {
-        match self {
-            Self::Source(early, _) => early.output,
-            Self::Log(read) => read.batch.topic.format,
-        }
-    }
-
-    /// Where a record of `part` came from, by its offset.
-    fn tell(self, part: &Stretch, offset: i64) -> String {
-        match self.read() {
-            Some(read) => place(read, offset),
-            None => part.place(usize::try_from(offset).unwrap_or(usize::MAX)),
-        }
-    }
-}
-
-/// Where a record stands in the log.
-fn place(read: &SinkBatch, offset: i64) -> String {
-    format!("{}-{} offset {offset}", read.topic.name, read.partition)
 }
 
 /// Emits what is left; when there are more bad records than the task bears, what stands before the

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use towpath_log::Log;
 
-use crate::assignment::{Assigned, partitions, share};
+use crate::assignment::{Assigned, has_retried, partitions, share};
 use crate::budget::Budget;
 use crate::health::TaskHealth;
 use crate::schemas::SchemaRegistry;
-use crate::spec::{ConnectorSpec, InputSpec, Side};
+use crate::spec::{ConnectorSpec, Side};
 use crate::stats::Stats;
 use crate::status::TaskState;
 use crate::supervisor::{Signal, Stop, TaskContext, supervise};
@@ -37,7 +37,7 @@ struct Tasks {
     signals: Arc<watch::Sender<Signal>>,
     handles: Vec<AbortHandle>,
     health: Vec<Arc<TaskHealth>>,
-    /// What the tasks of a sink or stream read.
+    /// What the tasks read of the log.
     assigned: Arc<[Assigned]>,
     /// See [`InputSpec::later`].
     later: BTreeSet<(String, u32)>,
@@ -72,10 +72,7 @@ impl Connector {
         signal: Signal,
     ) {
         let signals = Arc::new(watch::Sender::new(signal));
-        let (spec, assigned, later) = match self.spec.input() {
-            None => (self.spec.clone(), Arc::default(), BTreeSet::new()),
-            Some(input) => self.assign(input, log),
-        };
+        let (spec, assigned, later) = self.assign(log);
         let mut handles = Vec::new();
         let mut health = Vec::new();
         for task in 0..self.spec.tasks {
@@ -104,9 +101,10 @@ impl Connector {
         };
     }
 
-    /// What a sink or stream reads in the run that begins, and its spec with what came since the first run.
-    fn assign(&self, input: &InputSpec, log: &Log) -> Run {
-        let assigned: Arc<[Assigned]> = partitions(input, log).into();
+    /// What it reads of the log in the run that begins, and its spec with what came since the first
+    /// run.
+    fn assign(&self, log: &Log) -> Run {
+        let assigned: Arc<[Assigned]> = partitions(&self.spec, log).into();
         let tasks = self.tasks();
         let mut later = tasks.later.clone();
         if !tasks.handles.is_empty() {
@@ -132,11 +130,12 @@ impl Connector {
         self.tasks().signals.clone()
     }
 
-    /// Whether a sink or stream that runs would now be given other partitions.
-    pub fn partitions_changed(&self, log: &Log) -> bool {
-        match self.spec.input() {
-            Some(input) if works(self.state()) => *self.tasks().assigned != *partitions(input, log),
-            _ => false,
+    /// Whether it would now be given other partitions of the log, when it runs; or has ended, and now
+    /// there is something to be retried of it.
+    pub fn must_follow(&self, log: &Log) -> bool {
+        match self.state() {
+            TaskState::Done => has_retried(&self.spec, log),
+            state => works(state) && *self.tasks().assigned != *partitions(&self.spec, log),
         }
     }
 
@@ -195,7 +194,8 @@ fn spawn(
         async move {
             match &spec.side {
                 Side::Source(source) => {
-                    source_task::run_source(&context, &spec, source, &log, &budget, stop).await
+                    let life = (&context, &spec, source);
+                    source_task::run_source(life, &assigned, &log, &budget, stop).await
                 }
                 Side::Stream(stream) => {
                     let life = (&context, &spec, stream);

@@ -8,10 +8,12 @@
 mod dead_letters;
 mod letter;
 mod lifecycle;
+mod marks;
 mod offsets;
 mod payload;
 mod produce;
 mod records;
+mod retry;
 mod schemas;
 mod topics;
 
@@ -41,10 +43,12 @@ pub use offsets::{
 pub use payload::Payload;
 pub use produce::{NewRecord, ProduceRequest, Produced, ProducedTo};
 pub use records::{RecordsPage, RecordsRequest, TailRecord};
+pub use retry::{LeftGroup, Retried, RetriedGroup, RetryRequest};
 pub use schemas::{SchemaSubject, SchemaVersion};
 pub use topics::{Partition, Topic, TopicReader};
 
-/// Owner of what is no connector's: which connectors are paused, and records of `produce`.
+/// Owner of what is no connector's: which connectors are paused, which dead letters are retried, and
+/// records of `produce`.
 pub const OWNER: &str = "towpath";
 
 /// State in one set; half of what the log allows, as one value may go beyond it.
@@ -97,6 +101,8 @@ pub struct Control {
     writer: Mutex<Option<Writer>>,
     /// Spreads records without key or partition.
     turn: AtomicU32,
+    /// Dead letters are retried by one request at a time.
+    retrying: Mutex<()>,
 }
 
 impl Control {
@@ -109,6 +115,7 @@ impl Control {
             record_bytes_max,
             writer,
             turn,
+            retrying: Mutex::default(),
         }
     }
 

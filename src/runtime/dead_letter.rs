@@ -5,25 +5,24 @@
 //! there, text as values: where the record was, who refused it at which stage, and why. What has no
 //! counterpart is left out: there is no stack trace, and what a source refuses was at no offset.
 //! Its timestamp is the time of the refusal, so that retention counts from there; the record's own
-//! is in [`TIMESTAMP`].
+//! is in [`TIMESTAMP`]. Others of ours say how it goes on when it is retried ([`crate::letter`]).
 //!
 //! A dead letter travels in the append set that moves its connector past the record: a source's
-//! with the position, a sink's with the offset. So it is neither lost nor doubled.
+//! with the position, a sink's with the offset. So it is neither lost nor doubled. One that was
+//! retried and is refused again tells where the record was at first, not where it waited to be
+//! retried.
 
 use std::sync::Arc;
 
 use towpath_log::{Log, TopicBatch, TopicConfig, TopicInfo};
 use towpath_record::{BatchBuilder, Header, Headers};
-use towpath_sdk::{Error, OnError, Refused, Result};
+use towpath_sdk::{Error, OnError, Original, Place, Refused, Result};
 
 use crate::commit::log_error;
+use crate::letter::{KEY_STANDS, ORIGIN, PREFIX, REACHED, TIMESTAMP, TOPIC, word};
+use crate::retried::first_places;
 use crate::spec::ConnectorSpec;
 use crate::supervisor::TaskContext;
-
-/// What the names of Connect's headers begin with.
-pub(crate) const PREFIX: &str = "__connect.errors.";
-/// The header with the record's own timestamp, in milliseconds since 1970.
-pub(crate) const TIMESTAMP: &str = "__towpath.timestamp";
 
 /// The longest message of a dead letter.
 const MESSAGE_BYTES_MAX: usize = 4096;
@@ -44,7 +43,52 @@ pub(crate) struct DeadLetters {
     connector_type: String,
     task: u32,
     builder: BatchBuilder,
-    headers: Vec<u8>,
+    headers: Added,
+}
+
+/// The headers of a letter.
+#[derive(Default)]
+struct Added {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Added {
+    fn put(&mut self, name: &str, value: &[u8]) {
+        let header = Header {
+            key: name.as_bytes(),
+            value: Some(value),
+        };
+        header.put(&mut self.bytes);
+        self.count += 1;
+    }
+
+    /// Begins anew with a record's own ones.
+    fn begin(&mut self, own: Headers<'_>) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(own.as_bytes());
+        self.count = own.len();
+    }
+
+    /// How the record goes on.
+    fn put_way(&mut self, record: &Original) {
+        // The first, as it ends the record's own ones.
+        if let Some(reached) = record.reached {
+            self.put(REACHED, word(reached).as_bytes());
+        }
+        if let Some(origin) = &record.origin {
+            self.put(ORIGIN, origin.name.as_bytes());
+            for (name, value) in &origin.fields {
+                self.put(&format!("{ORIGIN}.{name}"), value);
+            }
+        }
+        if let Some(topic) = &record.topic {
+            self.put(TOPIC, topic.as_bytes());
+        }
+        if record.key_stands {
+            self.put(KEY_STANDS, b"");
+        }
+    }
 }
 
 impl DeadLetters {
@@ -59,7 +103,7 @@ impl DeadLetters {
             connector_type: spec.configured.type_name.clone(),
             task: context.task,
             builder: BatchBuilder::default(),
-            headers: Vec::new(),
+            headers: Added::default(),
         })
     }
 
@@ -71,8 +115,9 @@ impl DeadLetters {
         let partitions = self.topic_info()?.config.partitions.max(1);
         let room = (HEADERS_BYTES / refused.len()).saturating_sub(OTHER_HEADERS_BYTES);
         let message_bytes_max = room.min(MESSAGE_BYTES_MAX);
-        for bad in refused {
-            self.add(bad, now_ms, message_bytes_max)?;
+        let places = first_places(&self.log, refused)?;
+        for (bad, place) in refused.iter().zip(places) {
+            self.add(bad, place, now_ms, message_bytes_max)?;
         }
         // One task's letters stay in order.
         let partition = self.task % partitions;
@@ -92,24 +137,24 @@ impl DeadLetters {
             .map_err(|error| log_error(&format!("create topic {}", self.topic), error))
     }
 
-    fn add(&mut self, bad: &Refused, now_ms: i64, message_bytes_max: usize) -> Result<()> {
+    fn add(
+        &mut self,
+        bad: &Refused,
+        place: Option<Place>,
+        now_ms: i64,
+        message_bytes_max: usize,
+    ) -> Result<()> {
         let record = &bad.record;
         let mut message = bad.error.to_string();
         message.truncate(message.floor_char_boundary(message_bytes_max));
-        self.headers.clear();
-        self.headers.extend_from_slice(record.headers().as_bytes());
-        let mut count = record.headers().len();
+        let headers = &mut self.headers;
+        headers.begin(record.headers());
+        headers.put_way(record);
         let mut put = |name: &str, value: &str| {
-            let key = format!("{PREFIX}{name}");
-            let header = Header {
-                key: key.as_bytes(),
-                value: Some(value.as_bytes()),
-            };
-            header.put(&mut self.headers);
-            count += 1;
+            headers.put(&format!("{PREFIX}{name}"), value.as_bytes());
         };
-        if let Some(place) = &record.place {
-            put("topic", &place.topic.name);
+        if let Some(place) = place {
+            put("topic", &place.topic);
             put("partition", &place.partition.to_string());
             put("offset", &place.offset.to_string());
         }
@@ -119,13 +164,8 @@ impl DeadLetters {
         put("class.name", &self.connector_type);
         put("exception.class.name", "RecordError");
         put("exception.message", &message);
-        let timestamp = record.timestamp_ms.to_string();
-        let timestamp = Header {
-            key: TIMESTAMP.as_bytes(),
-            value: Some(timestamp.as_bytes()),
-        };
-        timestamp.put(&mut self.headers);
-        let headers = Headers::encoded(count + 1, &self.headers);
+        headers.put(TIMESTAMP, record.timestamp_ms.to_string().as_bytes());
+        let headers = Headers::encoded(headers.count, &headers.bytes);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         self.builder
             .push_with_headers_of(now_ms, key, value, headers)

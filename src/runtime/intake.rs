@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use towpath_log::{GroupOffset, Log, TopicBatch};
-use towpath_sdk::{Origin, Refused, Result, Tolerance};
+use towpath_sdk::config::Format;
+use towpath_sdk::{NewDecoder, Origin, Reached, Refused, Result, Schemas, Tolerance};
 
-use crate::chain::{Chain, From};
+use crate::chain::{Again, Chain, From};
 use crate::feed::Incoming;
+use crate::reading::Read;
+use crate::retried::{Offsets, decode, unwrap};
 use crate::route::Router;
 use crate::schemas::{SchemaRegistry, SubjectVersion};
 use crate::spec::{ConnectorSpec, OutputSpec, Side};
@@ -18,6 +21,13 @@ use crate::task_state::TaskState;
 /// The way of one task's records.
 pub(crate) struct Intake {
     chain: Chain,
+    /// Without transforms, for what is behind them already.
+    behind: Chain,
+    /// For what is retried of a source.
+    new_decoder: Option<NewDecoder>,
+    on_error: Tolerance,
+    /// What the values are behind the transforms.
+    output: Format,
     /// What a source's records are given before the transforms.
     early: Option<Early>,
     /// What the transforms see: one of a source, one for each partition of a stream.
@@ -29,7 +39,7 @@ impl Intake {
     /// To be opened for what it will take.
     ///
     /// # Errors
-    /// The fixed topic cannot be created.
+    /// The fixed topic cannot be created; the format of a source is wrong.
     pub fn new(
         spec: &Arc<ConnectorSpec>,
         output: &OutputSpec,
@@ -37,12 +47,20 @@ impl Intake {
         log: &Log,
         schemas: &Arc<SchemaRegistry>,
     ) -> Result<Self> {
-        let early = match &spec.side {
-            Side::Source(source) => Some(Early::new(spec, source)),
-            Side::Stream(_) | Side::Sink(_) => None,
+        let (early, new_decoder) = match &spec.side {
+            Side::Source(source) => {
+                let registry: Arc<dyn Schemas> = schemas.clone();
+                let new_decoder = towpath_formats::decoder(source.config.format(), &registry)?;
+                (Some(Early::new(spec, source)), Some(new_decoder))
+            }
+            Side::Stream(_) | Side::Sink(_) => (None, None),
         };
         Ok(Self {
             chain: Chain::new(&spec.configured.transforms, on_error.clone()),
+            behind: Chain::new(&[], on_error.clone()),
+            new_decoder,
+            on_error: on_error.clone(),
+            output: output.format(),
             early,
             sequences: Vec::new(),
             router: Router::new(spec.clone(), output, on_error.clone(), log.clone(), schemas)?,
@@ -142,6 +160,7 @@ impl Intake {
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<Stretch>> {
         self.chain.begin_set();
+        self.behind.begin_set();
         let mut stretches = Vec::new();
         match records {
             Incoming::Parts(parts) => {
@@ -157,6 +176,10 @@ impl Intake {
             }
             Incoming::Read(read) => {
                 for read in &read {
+                    if let Some(reached) = read.reached {
+                        stretches.extend(self.take_again(read, reached, now_ms, refused)?);
+                        continue;
+                    }
                     let origin = Arc::new(Origin {
                         name: read.batch.topic.name.clone(),
                         fields: Vec::new(),
@@ -166,6 +189,50 @@ impl Intake {
                         let from = From::Log(read);
                         stretches.extend(self.chain.for_log(part, from, now_ms, refused)?);
                     }
+                }
+            }
+        }
+        Ok(stretches)
+    }
+
+    /// What comes of the letters of `read`, which are retried and had `reached` so far.
+    fn take_again(
+        &mut self,
+        read: &Read,
+        reached: Reached,
+        now_ms: i64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Vec<Stretch>> {
+        let from_offset = i64::try_from(read.batch.from_offset).unwrap_or(i64::MAX);
+        let early = self.early.as_ref();
+        let mut stretches = Vec::new();
+        for batch in &read.batch.batches {
+            let (parts, reached) = match (reached, &self.new_decoder, early) {
+                (Reached::Undecoded, Some(new_decoder), Some(early)) => {
+                    let (on_error, decoded) = (&self.on_error, Reached::Decoded(early.input));
+                    let parts = decode(batch, from_offset, new_decoder, on_error, refused)?;
+                    (parts, decoded)
+                }
+                _ => (unwrap(batch, from_offset, Offsets::Dense)?, reached),
+            };
+            let is_behind = matches!(reached, Reached::Transformed(_));
+            let from = From::Retried(Again {
+                early: early.filter(|_| !is_behind),
+                reached,
+                output: self.output,
+            });
+            for part in parts {
+                if !is_behind {
+                    stretches.extend(self.chain.for_log(part, from, now_ms, refused)?);
+                    continue;
+                }
+                let (topic, key_stands) = (part.topic.clone(), part.key_stands);
+                for behind in self.behind.for_log(part, from, now_ms, refused)? {
+                    stretches.push(Stretch {
+                        topic: topic.clone(),
+                        key_stands,
+                        ..behind
+                    });
                 }
             }
         }

@@ -58,7 +58,7 @@ impl Piece {
         };
         let mut offsets = self.offsets.iter();
         offsets.any(|offset| {
-            let is_of = *offset.topic == *place.topic.name && offset.partition == place.partition;
+            let is_of = offset.topic == place.topic && offset.partition == place.partition;
             is_of && place.offset < offset.offset
         })
     }

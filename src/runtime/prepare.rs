@@ -1,14 +1,17 @@
 //! What must be true in the log before connectors run: topics exist, connectors are registered,
 //! and no state is forgotten by accident.
 
+use std::collections::BTreeSet;
+
 use towpath_log::{Log, Registration, RegistrationInfo};
 use towpath_pipeline::{Loaded, Topic, WorkerConfig};
 use towpath_sdk::config::Span;
-use towpath_sdk::{Error, Result};
+use towpath_sdk::{Error, Result, is_internal_topic};
 use tracing::info;
 
 use crate::clock::now_ms;
 use crate::commit::log_error;
+use crate::retried::retry_topic;
 use crate::spec::{ConnectorSpec, topic_config};
 
 /// A registration is renewed when it is older than this, so that a connector which ran for long
@@ -51,8 +54,15 @@ fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
     // Nothing is known of the topics of a source whose records choose them, or of a pattern that
     // matches none yet.
     let share_topics = |old: &Registration| {
-        let is_shared = old.topics.iter().any(|topic| new.topics.contains(topic));
-        is_shared || old.topics.is_empty() || new.topics.is_empty()
+        let own = |registration: &Registration| -> BTreeSet<String> {
+            let topics = registration.topics.iter();
+            topics
+                .filter(|topic| !is_internal_topic(topic))
+                .cloned()
+                .collect()
+        };
+        let (old, new) = (own(old), own(&new));
+        !old.is_disjoint(&new) || old.is_empty() || new.is_empty()
     };
     let does_the_same = |old: &Registration| {
         (old.kind, &old.connector_type, &old.far_side)
@@ -148,8 +158,7 @@ pub(crate) fn release_orphans(
         let runs = running.iter().any(|current| current.name == *name);
         let age_ms = age_ms(&known, now_ms);
         if !runs && u128::from(age_ms) > config.orphan_retention.0.as_millis() {
-            log.forget(name)
-                .map_err(|error| log_error("forget a connector", error))?;
+            forget(log, name)?;
             info!(
                 connector = name,
                 "forgotten: not configured for {} (orphan_retention)", config.orphan_retention
@@ -157,6 +166,18 @@ pub(crate) fn release_orphans(
         }
     }
     Ok(())
+}
+
+/// Forgets a connector, and first what is to be retried of it: one of that name that comes later
+/// would take it for its own. Waits for the disk.
+pub(crate) fn forget(log: &Log, name: &str) -> Result<()> {
+    let topic = retry_topic(name);
+    if log.topic(&topic).is_some() {
+        log.delete_topic(&topic)
+            .map_err(|error| log_error(&format!("delete topic {topic}"), error))?;
+    }
+    log.forget(name)
+        .map_err(|error| log_error("forget a connector", error))
 }
 
 /// How long ago a connector was last configured.

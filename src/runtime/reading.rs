@@ -1,5 +1,5 @@
-//! The reading half of a sink's or stream's task: its partitions of the log, where it begins in
-//! each, and whose turn it is.
+//! The reading half of a task: its partitions of the log, where it begins in each, and whose turn it
+//! is. A source's are those of what is retried alone.
 //!
 //! Reading moves no offset. A partition that cannot be read on is left alone, while the others go
 //! on: it is told as a problem at once, and as the task's error at the end.
@@ -9,11 +9,12 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use towpath_log::{AppendSet, GroupOffset, Log, ReadTo, Reader, Watch, Writer};
 use towpath_sdk::config::{Format, Start};
-use towpath_sdk::{Error, ErrorKind, Health, Result, SinkBatch, SinkPartition, SinkTopic};
+use towpath_sdk::{Error, ErrorKind, Health, Reached, Result, SinkBatch, SinkPartition, SinkTopic};
 
 use crate::assignment::{Assigned, start_offset};
 use crate::commit::{log_error, submit};
-use crate::spec::{ConnectorSpec, InputSpec};
+use crate::retried::{held_partition, reached_in, seen_partition};
+use crate::spec::ConnectorSpec;
 use crate::supervisor::TaskContext;
 
 /// What one read of the log brings at most (a larger batch comes alone).
@@ -35,6 +36,8 @@ pub(crate) struct Input {
     pub partition: SinkPartition,
     /// What its values are in the log.
     pub format: Format,
+    /// Of letters that are retried, how far they came.
+    pub reached: Option<Reached>,
     /// Up to where the far side of a sink has it.
     pub delivered: u64,
     reader: Reader,
@@ -48,12 +51,14 @@ pub(crate) struct Read {
     pub batch: SinkBatch,
     /// What the values are in the log.
     pub format: Format,
+    /// Of letters that are retried, how far they came.
+    pub reached: Option<Reached>,
 }
 
 impl Reading {
     /// Finds where to begin in each partition of `assigned`, of which it sees what is there `to`.
     pub async fn open(
-        (connector, input): (&ConnectorSpec, &InputSpec),
+        connector: &ConnectorSpec,
         assigned: &[Assigned],
         log: &Log,
         to: ReadTo,
@@ -63,33 +68,47 @@ impl Reading {
         let wake = more.clone();
         let mut reading = Self {
             inputs: Vec::new(),
-            group: input.group.clone(),
+            group: connector.owner().clone(),
             turn: 0,
             more,
             _watch: log.watch(Box::new(move || wake.notify_one())),
         };
         let mut beginnings = Vec::new();
         for (topic, partition) in assigned {
-            let (offset, committed) = start_offset(input, log, &topic.name, *partition)?;
+            let (offset, committed) = start_offset(connector, log, &topic.name, *partition)?;
             let reader = log
                 .reader(&topic.name, *partition, offset, to)
                 .map_err(|error| log_error("read the log", error))?;
-            if !committed && (offset > 0 || input.start != Start::Earliest) {
+            let start = connector
+                .input()
+                .map_or(&Start::Earliest, |input| &input.start);
+            if !committed && (offset > 0 || *start != Start::Earliest) {
                 beginnings.push(reading.group_offset(&topic.name, *partition, offset));
             }
-            let format = topic.format;
+            let reached = reached_in(&topic.name, *partition);
+            let format = match reached {
+                Some(Reached::Decoded(format) | Reached::Transformed(format)) => format,
+                Some(Reached::Undecoded) | None => topic.format,
+            };
             let transforms = &connector.configured.transforms;
             let topic = Arc::new(SinkTopic {
-                format: towpath_pipeline::output(transforms, format),
+                format: match reached {
+                    Some(Reached::Transformed(_)) => format,
+                    _ => towpath_pipeline::output(transforms, format),
+                },
                 ..(**topic).clone()
             });
             reading.inputs.push(Input {
                 partition: SinkPartition {
+                    partition: match reached {
+                        Some(_) => seen_partition(&topic, *partition),
+                        None => *partition,
+                    },
                     topic,
-                    partition: *partition,
                     offset,
                 },
                 format,
+                reached,
                 delivered: offset,
                 reader,
                 stopped: None,
@@ -107,7 +126,8 @@ impl Reading {
     }
 
     /// Reads from one input after the other, beginning with the one whose turn it is, until there
-    /// is enough for one write; nothing when none has anything. Waits for the disk.
+    /// is enough for one write; nothing when none has anything. What is retried comes alone, as what
+    /// comes of it goes into one set. Waits for the disk.
     ///
     /// # Errors
     /// What may pass; anything else stops one input.
@@ -118,8 +138,13 @@ impl Reading {
             if bytes >= READ_BYTES {
                 break;
             }
-            self.turn = (self.turn + 1) % self.inputs.len();
-            let input = &mut self.inputs[self.turn];
+            let turn = (self.turn + 1) % self.inputs.len();
+            let input = &mut self.inputs[turn];
+            let before: Option<&Read> = read.last();
+            if before.is_some_and(|before| before.reached.or(input.reached).is_some()) {
+                break;
+            }
+            self.turn = turn;
             if input.stopped.is_some() {
                 continue;
             }
@@ -150,6 +175,7 @@ impl Reading {
             read.push(Read {
                 batch: SinkBatch::new(topic.clone(), *partition, *offset, batches),
                 format: input.format,
+                reached: input.reached,
             });
         }
         Ok(read)
@@ -174,12 +200,12 @@ impl Reading {
         stopped.map_or(Ok(()), Err)
     }
 
-    /// That the group is done with a partition up to `offset`.
+    /// That the group is done with a partition, by the number the task sees, up to `offset`.
     pub fn group_offset(&self, topic: &str, partition: u32, offset: u64) -> GroupOffset {
         GroupOffset {
             group: self.group.clone(),
             topic: topic.into(),
-            partition,
+            partition: held_partition(partition),
             offset,
         }
     }

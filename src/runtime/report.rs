@@ -9,7 +9,7 @@ use towpath_log::Log;
 use crate::clock::now_ms;
 use crate::connector::Connector;
 use crate::health::TaskHealth;
-use crate::spec::InputSpec;
+use crate::spec::{ConnectorSpec, InputSpec};
 use crate::status::{ConnectorStatus, TaskState, WorkerStatus};
 use crate::worker::Worker;
 
@@ -76,7 +76,7 @@ fn connector_status(log: &Log, connector: &Arc<Connector>, started_ms: u64) -> C
             (topic.into_iter().collect(), None, share_of_bytes(&cells))
         }
         Some(input) => {
-            let (topics, lag, held) = lag(log, input);
+            let (topics, lag, held) = lag(log, spec, input);
             let share = (held > 0).then(|| 1.0 - lag as f64 / held as f64);
             (topics, Some(lag), share)
         }
@@ -103,12 +103,17 @@ fn connector_status(log: &Log, connector: &Arc<Connector>, started_ms: u64) -> C
 }
 
 /// The topics, the records of them still to be taken, and the records they hold.
-fn lag(log: &Log, input: &InputSpec) -> (Vec<String>, u64, u64) {
+fn lag(log: &Log, spec: &ConnectorSpec, input: &InputSpec) -> (Vec<String>, u64, u64) {
     let group = log.group(&input.group);
     let mut names = Vec::new();
     let (mut lag, mut held) = (0, 0);
-    for topic in log.topics().iter().filter(|topic| input.reads(&topic.name)) {
-        names.push(topic.name.clone());
+    let retried: Vec<String> = spec.retry_topics().collect();
+    for topic in &log.topics() {
+        match input.reads(&topic.name) {
+            true => names.push(topic.name.clone()),
+            false if retried.contains(&topic.name) => {}
+            false => continue,
+        }
         for partition in &topic.partitions {
             let key = (topic.name.clone(), partition.partition);
             let committed = group

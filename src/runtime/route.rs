@@ -14,8 +14,9 @@ use std::sync::Arc;
 use towpath_log::{Cleanup, Log, PARTITIONS_MAX, TopicBatch, TopicInfo};
 use towpath_pipeline::PartitionBy;
 use towpath_record::{BatchBuilder, BatchError, Header, Headers, Record};
+use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, ErrorKind, Fill, Origin, Original, RecordScope, Refused, Result, SchemaHeaders, Scope,
+    Error, ErrorKind, Fill, Origin, Reached, RecordScope, Refused, Result, SchemaHeaders, Scope,
     Stage, TemplateName, Tolerance,
 };
 
@@ -31,6 +32,8 @@ use topic::Topic;
 pub(crate) struct Router {
     spec: Arc<ConnectorSpec>,
     output: OutputSpec,
+    /// What the values are.
+    format: Format,
     on_error: Tolerance,
     log: Log,
     /// `None`: records have no schemas.
@@ -56,6 +59,7 @@ impl Router {
             schemas: output.on_schema_change.map(admission),
             spec,
             output: output.clone(),
+            format: output.format(),
             on_error,
             log,
             topics: Vec::new(),
@@ -193,7 +197,7 @@ impl Router {
                     let bad = Refused {
                         stage: Stage::Route,
                         error,
-                        record: Original::of(&record, None),
+                        record: part.original(index, &record, Reached::Transformed(self.format)),
                     };
                     self.on_error.refuse(refused, bad)?;
                 }
@@ -399,7 +403,7 @@ impl Scope for SourceScope<'_> {
             TemplateName::Topic => Some(Fill::Text(Cow::Borrowed(self.topic?))),
             TemplateName::Extra(name) => {
                 let mut fields = self.origin.fields.iter();
-                let (_, value) = fields.find(|(field, _)| field == name)?;
+                let (_, value) = fields.find(|(field, _)| *field == **name)?;
                 Some(Fill::Bytes(Cow::Borrowed(value)))
             }
             _ => self.record.lookup(name),

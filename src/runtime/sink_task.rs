@@ -12,10 +12,10 @@ use towpath_log::{AppendSet, Log, ReadTo, Writer};
 use towpath_record::Batch;
 use towpath_sdk::{
     Error, ErrorKind, Flushed, REFUSED_BYTES, REFUSED_MAX, Refused, Result, Sink, SinkBatch,
-    SinkContext, SinkOffset, Tolerance, now_ms,
+    SinkContext, SinkOffset, SinkPartition, Tolerance, now_ms,
 };
 
-use crate::assignment::Assigned;
+use crate::assignment::{Assigned, sequences};
 use crate::chain::Chain;
 use crate::commit::submit;
 use crate::dead_letter::DeadLetters;
@@ -108,13 +108,12 @@ impl<'a> SinkTask<'a> {
     ) -> Result<Self> {
         let state = Arc::new(TaskState::open(context, connector, log).await?);
         let writer = state.writer().clone();
-        let source = (connector, &spec.input);
-        let reading = Reading::open(source, assigned, log, ReadTo::Durable, &writer).await?;
+        let reading = Reading::open(connector, assigned, log, ReadTo::Durable, &writer).await?;
         let now = Instant::now();
         let on_error = connector.tolerance();
         let mut chain = Chain::new(&connector.configured.transforms, on_error.clone());
-        for (topic, partition) in assigned {
-            chain.open(&Sequence::of(topic, *partition), Some(&state))?;
+        for sequence in sequences(assigned) {
+            chain.open(&sequence, Some(&state))?;
         }
         tokio::task::block_in_place(|| chain.open_tables(log))?;
         Ok(Self {
@@ -276,7 +275,9 @@ impl<'a> SinkTask<'a> {
         let is_done = |bad: &mut Refused| is_done(bad, &self.reading.inputs, &flushed.offsets);
         let refused: Vec<_> = self.refused.extract_if(.., is_done).collect();
         let batches = match &mut self.dead_letters {
-            Some(dead_letters) => dead_letters.batch(&refused, now_ms())?,
+            Some(dead_letters) => {
+                tokio::task::block_in_place(|| dead_letters.batch(&refused, now_ms()))?
+            }
             None => None,
         };
         let set = AppendSet {
@@ -344,12 +345,15 @@ fn is_done(bad: &Refused, inputs: &[Input], reported: &[SinkOffset]) -> bool {
         return true;
     };
     let of_partition = |input: &&Input| {
-        input.partition.partition == place.partition && input.partition.topic == place.topic
+        let SinkPartition {
+            topic, partition, ..
+        } = &input.partition;
+        (*partition, &*topic.name) == (place.partition, &*place.topic)
     };
     let before = inputs.iter().filter(of_partition);
     let now = reported
         .iter()
-        .filter(|reported| reported.is_of(&place.topic.name, place.partition));
+        .filter(|reported| reported.is_of(&place.topic, place.partition));
     let offsets = before.map(|input| input.delivered);
     let mut offsets = offsets.chain(now.map(|reported| reported.offset));
     offsets.any(|offset| offset > place.offset)

@@ -16,7 +16,7 @@ use towpath_log::{AppendSet, Durability, Log, ReadTo, StateChange, Writer};
 use towpath_sdk::{Refused, Result, Tolerance, now_ms};
 use tracing::warn;
 
-use crate::assignment::Assigned;
+use crate::assignment::{Assigned, sequences};
 use crate::budget::{Budget, Share};
 use crate::commit::{Outcome, hand_over, settled};
 use crate::dead_letter::DeadLetters;
@@ -39,6 +39,8 @@ struct InFlight {
     records: u64,
     bytes: u64,
     refused: Vec<Refused>,
+    /// Whether the feed is to hear of it: not of what is retried of a source.
+    acknowledged: bool,
     /// Versions of schemas that it registers.
     registered: Vec<SubjectVersion>,
     /// Of the last set of a read, for all of them.
@@ -55,7 +57,7 @@ struct SourceTask<'a> {
     writer: Arc<Writer>,
     state: Arc<TaskState>,
     in_flight: VecDeque<InFlight>,
-    /// Batches of this life that are committed, and those the source was told to be durable.
+    /// Batches of the source in this life that are committed, and those it was told to be durable.
     committed: u64,
     acked: u64,
     /// The barrier under way, and the batches before it.
@@ -63,17 +65,18 @@ struct SourceTask<'a> {
     durability: Durability,
 }
 
-/// Runs one life of a source's task: until its end, a stop, or an error.
+/// Runs one life of a source's task, of which `assigned` is retried: until its end, a stop, or an
+/// error.
 pub(crate) async fn run_source(
-    context: &TaskContext,
-    spec: &Arc<ConnectorSpec>,
-    source: &SourceSpec,
+    (context, spec, source): (&TaskContext, &Arc<ConnectorSpec>, &SourceSpec),
+    assigned: &[Assigned],
     log: &Log,
     budget: &Budget,
     stop: Stop,
 ) -> Result<Ended> {
     let state = TaskState::open(context, spec, log).await?;
-    let feed = Feed::of_source(source, context)?;
+    let writer = state.writer();
+    let feed = Feed::of_source((context, spec, source), assigned, log, writer).await?;
     let mut task = SourceTask::new((context, spec), &source.output, feed, state, log)?;
     task.remember(Sequence::Task(context.task))?;
     task.open_tables(log)?;
@@ -98,8 +101,8 @@ pub(crate) async fn run_stream(
         None => output.fixed_topic = None,
     }
     let mut task = SourceTask::new((context, spec), &output, feed, state, log)?;
-    for (topic, partition) in assigned {
-        task.remember(Sequence::of(topic, *partition))?;
+    for sequence in sequences(assigned) {
+        task.remember(sequence)?;
     }
     task.open_tables(log)?;
     task.run(budget, stop).await
@@ -204,7 +207,7 @@ impl<'a> SourceTask<'a> {
         let mut refused = std::mem::take(&mut taken.refused);
         self.on_error
             .came(taken.records.len() + refused.len() as u64);
-        let now_ms = now_ms();
+        let (now_ms, acknowledged) = (now_ms(), taken.acknowledged);
         let sequences = taken.records.sequences();
         let stretches = self.intake.transform(taken.records, now_ms, &mut refused)?;
         let mut pieces = Piece::all(stretches, taken.offsets).into_iter().peekable();
@@ -221,6 +224,9 @@ impl<'a> SourceTask<'a> {
                 state.extend(self.state.change(std::mem::take(&mut taken.state)));
             }
             held += self.hand_over_piece(piece, behind, state, now_ms)?;
+            if let Some(set) = self.in_flight.back_mut() {
+                set.acknowledged = acknowledged;
+            }
         }
         share.hold(held);
         // The last one is settled last.
@@ -264,6 +270,7 @@ impl<'a> SourceTask<'a> {
             records,
             bytes,
             refused,
+            acknowledged: true,
             registered: registered.unwrap_or_default(),
             _share: None,
         });
@@ -275,12 +282,13 @@ impl<'a> SourceTask<'a> {
         let Some(done) = self.in_flight.pop_front() else {
             return Ok(());
         };
-        self.committed += 1;
+        self.committed += u64::from(done.acknowledged);
         self.context.schemas.committed(&done.registered);
         self.context.health.reset_attempts();
         self.context.stats.add(done.records, done.bytes);
         report_refused(self.context, &done.refused, self.dead_letters.as_ref());
         match self.durability {
+            _ if !done.acknowledged => Ok(()),
             Durability::Fsync => self.acknowledge(self.committed).await,
             Durability::Os => {
                 self.raise_barrier();

@@ -12,6 +12,7 @@ use towpath_pipeline::{
 use towpath_sdk::config::{Format, Limit, Start};
 use towpath_sdk::{SinkConfig, SourceConfig, Template, Tolerance};
 
+use crate::retried::retry_topic;
 use crate::retry::Backoff;
 use crate::status::ConnectorKind;
 
@@ -215,13 +216,23 @@ impl ConnectorSpec {
         self.input().map_or(&self.name, |input| &input.group)
     }
 
+    /// The topics, if they exist, with what is to be retried of it: also from under its former
+    /// name.
+    pub fn retry_topics(&self) -> impl Iterator<Item = String> {
+        let former = self.configured.formerly.as_deref();
+        [Some(&*self.name), former]
+            .into_iter()
+            .flatten()
+            .map(retry_topic)
+    }
+
     /// Whether `topic` is one that it reads.
     pub fn reads(&self, topic: &str) -> bool {
         self.input().is_some_and(|input| input.reads(topic))
     }
 
-    /// What the log remembers of it. The topics that it reads pin retention: those it names, and
-    /// those that a pattern of it matches now.
+    /// What the log remembers of it. The topics that it reads pin retention: those it names, those
+    /// that a pattern of it matches now, and those of what is retried.
     pub fn registration(&self, log: &Log) -> Registration {
         let (kind, far_side) = match &self.side {
             Side::Source(source) => (towpath_log::ConnectorKind::Source, source.config.far_side()),
@@ -231,25 +242,34 @@ impl ConnectorSpec {
             ),
             Side::Sink(sink) => (towpath_log::ConnectorKind::Sink, sink.config.far_side()),
         };
-        let topics = match (self.input(), self.output()) {
+        let mut topics = match (self.input(), self.output()) {
             (Some(input), _) => input.held(log),
             (None, output) => output
                 .and_then(|output| output.fixed_topic.clone())
                 .into_iter()
                 .collect(),
         };
+        topics.extend(self.retry_topics());
+        // One that has its connector's name is no name of its own: it goes with the connector's.
+        let named = self.input().map(|input| &input.group);
+        let named = named.filter(|group| **group != self.name);
         Registration {
             name: self.name.to_string(),
             kind,
             connector_type: self.configured.type_name.clone(),
             far_side: towpath_sdk::hide_secrets(&far_side),
-            group: self.input().map(|input| input.group.to_string()),
+            group: named.map(|group| group.to_string()),
             topics,
         }
     }
 }
 
 impl OutputSpec {
+    /// What the values are behind the transforms.
+    pub fn format(&self) -> Format {
+        Format::from_word(&self.topic_config.format).unwrap_or(Format::Bytes)
+    }
+
     fn new(output: &Output, format: Option<Format>, config: &WorkerConfig) -> Self {
         Self {
             topic: output.topic.clone(),
@@ -294,7 +314,7 @@ impl InputSpec {
 }
 
 /// How long records are kept when nobody says: 7 days.
-const RETENTION_MS: u64 = 7 * 86_400_000;
+pub(crate) const RETENTION_MS: u64 = 7 * 86_400_000;
 
 /// A topic as the log wants it: as declared, and otherwise as the worker's defaults say.
 pub(crate) fn topic_config(

@@ -39,6 +39,9 @@ pub(crate) enum Sequence {
     Task(u32),
     /// A partition of the topic with this id.
     Partition(u32, String),
+    /// A batch of what is retried. It stands in no order with anything, and a record that comes
+    /// again on purpose was not seen before: so nothing is remembered, before it or after it.
+    Retried,
 }
 
 impl Sequence {
@@ -51,6 +54,7 @@ impl Sequence {
         match self {
             Self::Task(task) => format!("task.{task}"),
             Self::Partition(partition, topic) => format!("{topic}.{partition}"),
+            Self::Retried => "retried".to_owned(),
         }
     }
 
@@ -179,8 +183,15 @@ impl Step {
         add_row(&mut self.instances, row, format)
     }
 
-    /// The instance for the records of `sequence`; `None` unless it was opened.
+    /// The instance for the records of `sequence`; `None` unless it was opened. For each batch of
+    /// what is retried a new one, if there is state; such transforms have no table.
     pub fn instance(&mut self, sequence: &Sequence) -> Option<&mut dyn Transform> {
+        if *sequence == Sequence::Retried && self.label.is_some() {
+            self.instances
+                .retain(|(of, _)| of.as_ref() != Some(sequence));
+            let instance = self.configured.config.transform();
+            self.instances.push((Some(Sequence::Retried), instance));
+        }
         let mut all = self.instances.iter_mut();
         let (_, instance) = all.find(|(of, _)| of.as_ref().is_none_or(|of| of == sequence))?;
         Some(&mut **instance)

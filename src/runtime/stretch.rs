@@ -5,8 +5,8 @@ use std::sync::Arc;
 use towpath_record::{Batch, BatchBuilder, BatchError, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Cell, Error, ErrorKind, Origin, Outgoing, Part, RecordScope, Result, Side, Stage, Template,
-    TemplateName, WorkingBatch,
+    Cell, Error, ErrorKind, Origin, Original, Outgoing, Part, Place, Reached, RecordScope, Result,
+    Side, Stage, Template, TemplateName, WorkingBatch,
 };
 
 use crate::route::SourceScope;
@@ -30,9 +30,9 @@ pub(crate) struct Stretch {
     pub topic: Option<Arc<str>>,
     /// Whether their keys stand, whatever the source's `key` says.
     pub key_stands: bool,
-    /// As [`Part::positions`]; where a stream's transforms have made the batch anew, the offsets that
-    /// its records had.
-    positions: Vec<u64>,
+    /// As [`Part::positions`]; where a stream's transforms have made the batch anew, and of what is
+    /// retried, the offsets that the records had.
+    pub positions: Vec<u64>,
 }
 
 impl From<Part> for Stretch {
@@ -80,6 +80,26 @@ impl Stretch {
         }
     }
 
+    /// The record at `index` of its batch, which came so far, to be refused.
+    pub fn original(&self, index: usize, record: &Record<'_>, reached: Reached) -> Original {
+        let mut original = Original::of(record, reached);
+        match self.partition {
+            None => original.origin = Some(self.origin.clone()),
+            Some(partition) => {
+                let known = self.positions.get(index).copied();
+                let here = || u64::try_from(record.offset).unwrap_or(0);
+                original.place = Some(Place {
+                    topic: self.origin.name.as_str().into(),
+                    partition,
+                    offset: known.unwrap_or_else(here),
+                });
+            }
+        }
+        original.topic = self.topic.clone();
+        original.key_stands = self.key_stands;
+        original
+    }
+
     /// Whether its batch can be appended as it is: it has no record below `from_offset`, and none is
     /// missing between them.
     pub fn goes_whole(&self, from_offset: i64) -> bool {
@@ -118,9 +138,9 @@ impl Stretches {
         self.keyed |= row.key.is_some();
         let offset = u64::try_from(row.offset).unwrap_or(0);
         match part.partition {
-            Some(_) => self.positions.push(offset),
-            // Records of a source have their indices for offsets.
-            None => self.positions.extend(part.positions.get(offset as usize)),
+            Some(_) if part.positions.is_empty() => self.positions.push(offset),
+            // Records of a source, and those that are retried, have their indices for offsets.
+            _ => self.positions.extend(part.positions.get(offset as usize)),
         }
         row.push_to(&mut self.builder)
     }

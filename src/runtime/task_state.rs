@@ -108,6 +108,7 @@ impl TaskState {
         let is_there = |sequence: &Sequence| match sequence {
             Sequence::Task(task) => *task < context.tasks,
             Sequence::Partition(_, topic) => topics.contains(topic),
+            Sequence::Retried => false,
         };
         let changes = stale(&spec.configured.transforms, &stored, is_there);
         let set = AppendSet {

@@ -5,6 +5,7 @@ mod dead_letters;
 mod fakes;
 mod large;
 mod remembering;
+mod retried;
 mod schemas;
 mod streams;
 mod transforms;
@@ -264,7 +265,7 @@ sinks:
         .find(|known| known.registration.name == "p.out");
     assert_eq!(
         sink.expect("it is registered").registration.topics,
-        ["made-numbers"]
+        ["made-numbers", "__towpath.retry.p.out"]
     );
 }
 

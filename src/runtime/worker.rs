@@ -312,9 +312,11 @@ impl Worker {
         }
     }
 
-    /// Starts a stream or sink anew when its topics have changed. The caller holds `changing`.
+    /// Starts a connector anew when what it reads of the log has changed, or when it has ended and
+    /// something is to be retried of it. The caller holds `changing`.
     async fn follow_topics(&self, connector: &Connector) {
-        if connector.partitions_changed(&self.log) {
+        let ended = self.options.drain && connector.state() == TaskState::Done;
+        if !ended && connector.must_follow(&self.log) {
             self.renew();
             connector.stop(STOP_DEADLINE, TaskState::Stopped).await;
             self.run(connector);

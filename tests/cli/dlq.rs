@@ -82,3 +82,70 @@ fn dead_letters_are_listed_shown_and_dropped() {
         "no dead letters\n"
     );
 }
+
+#[test]
+fn dead_letters_are_retried_without_a_worker_and_with_one() {
+    let workdir = with_dead_letters();
+    let topic = "bad.in.dead-letters";
+    let before = workdir.listing();
+    snapshot(
+        "dlq-retry-dry",
+        &workdir,
+        &["dlq", "retry", topic, "--dry-run"],
+    );
+    assert_eq!(workdir.listing(), before);
+    snapshot(
+        "dlq-retry-unknown",
+        &workdir,
+        &["dlq", "retry", "bad.in.dead-letter"],
+    );
+    snapshot(
+        "dlq-retry-no-letters",
+        &workdir,
+        &["dlq", "retry", "numbers"],
+    );
+    snapshot(
+        "dlq-retry-one",
+        &workdir,
+        &["dlq", "retry", topic, "--filter", "no JSON"],
+    );
+    let listed = workdir.json(&["dlq", "list"]);
+    assert_eq!(listed[0]["letters"], 1, "{listed}");
+    // Not mended: it is refused again.
+    workdir.drain("bad.yaml", 0);
+    let listed = workdir.json(&["dlq", "list"]);
+    assert_eq!(listed[0]["letters"], 2, "{listed}");
+    // Mended: what was no JSON is logfmt.
+    let pipeline = String::from_utf8(workdir.read("bad.yaml")).expect("text");
+    workdir.write(
+        "bad.yaml",
+        pipeline.replace("format: json", "format: logfmt"),
+    );
+    let worker = workdir.start(&["bad.yaml"]);
+    wait_for("the worker", || {
+        workdir.json(&["status"])["pid"].is_number().then_some(())
+    });
+    let retry = [
+        "dlq", "retry", topic, "--rate", "5", "--limit", "1", "--filter", "no JSON",
+    ];
+    let retried = workdir.json(&retry);
+    assert_eq!(
+        (&retried["letters"], &retried["left"]),
+        (&1.into(), &serde_json::json!([]))
+    );
+    let delivered = wait_for("the letter", || {
+        let output = String::from_utf8_lossy(&workdir.read("out/numbers.jsonl")).into_owned();
+        (output.lines().count() == 3).then_some(output)
+    });
+    assert!(
+        delivered.ends_with("{\"no\":true,\"JSON\":true}\n"),
+        "{delivered}"
+    );
+    snapshot("dlq-retry-rest", &workdir, &["dlq", "retry", topic]);
+    snapshot(
+        "dlq-retry-nothing",
+        &workdir,
+        &["dlq", "retry", topic, "--filter", "no JSON"],
+    );
+    worker.stop();
+}

@@ -314,7 +314,12 @@ impl Framer {
     }
 
     fn try_record(&mut self, payload: &[u8]) -> Result<()> {
-        let taken = if payload.len() > self.record_bytes_max {
+        let envelope = Envelope {
+            timestamp_ms: self.timestamp_ms,
+            ..Envelope::default()
+        };
+        let is_whole = payload.len() <= self.record_bytes_max;
+        let taken = if !is_whole {
             if self.decoder.wants_beginning() {
                 self.decoder.lose_beginning();
             }
@@ -322,10 +327,6 @@ impl Framer {
                 .because(format!("it is longer than {} bytes", self.record_bytes_max))
                 .remedy("raise `max_line`"))
         } else {
-            let envelope = Envelope {
-                timestamp_ms: self.timestamp_ms,
-                ..Envelope::default()
-            };
             self.decoder.decode(payload, &envelope, &mut self.builder)
         };
         self.positions.resize(self.builder.len(), self.position);
@@ -333,10 +334,13 @@ impl Framer {
             Err(error) if error.kind() == ErrorKind::Record => {
                 let place = format!("stdin at byte {}", self.position);
                 let error = Error::record("read", place).because(error);
+                let head = self.decoder.head();
+                let mut record = Original::undecoded(&self.origin, payload, &envelope, head);
+                record.reached.take_if(|_| !is_whole);
                 let bad = Refused {
                     stage: Stage::Decode,
                     error,
-                    record: Original::undecoded(payload, self.decoder.head(), self.timestamp_ms),
+                    record,
                 };
                 self.refused_bytes += bad.bytes();
                 self.on_error.refuse(&mut self.refused, bad)

@@ -7,13 +7,15 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::Arc;
 
 use memchr::memchr;
 use towpath_record::{BatchBuilder, Header};
 
 use crate::config::{Framing, FramingRules, Multiline, Oversize};
 use crate::{
-    Decoder, Envelope, Error, ErrorKind, Original, REFUSED_MAX, Refused, Result, Stage, Tolerance,
+    Decoder, Envelope, Error, ErrorKind, Origin, Original, REFUSED_MAX, Refused, Result, Stage,
+    Tolerance,
 };
 
 /// Of a refused record that is too long only the beginning is shown.
@@ -90,7 +92,9 @@ pub struct Records<'a> {
     pub on_error: &'a Tolerance,
     /// What a record is.
     pub rules: &'a FramingRules,
-    /// What is read, for messages.
+    /// Where they come from.
+    pub origin: &'a Arc<Origin>,
+    /// The same, for messages.
     pub place: &'a dyn Display,
     /// Four at most.
     pub headers: &'a [RecordHeader<'a>],
@@ -112,21 +116,28 @@ impl Records<'_> {
     /// Adds the record that begins at `position` of the file.
     #[inline]
     fn add(&mut self, payload: &[u8], position: u64) -> Result<()> {
-        let added = if self.headers.is_empty() {
-            let envelope = Envelope {
-                timestamp_ms: self.timestamp_ms,
-                key: None,
-                headers: &[],
-            };
-            self.decoder.decode(payload, &envelope, self.builder)
-        } else {
-            self.add_with_headers(payload, position)
-        };
+        let added = self.enveloped(position, |records, envelope| {
+            records.decoder.decode(payload, envelope, records.builder)
+        });
         self.positions.resize(self.builder.len(), position);
         added.or_else(|error| self.refuse(error, payload, position))
     }
 
-    fn add_with_headers(&mut self, payload: &[u8], position: u64) -> Result<()> {
+    /// Calls `take` with what is known of the record at `position` besides its payload.
+    #[inline]
+    fn enveloped<T>(
+        &mut self,
+        position: u64,
+        take: impl FnOnce(&mut Self, &Envelope<'_>) -> T,
+    ) -> T {
+        let mut envelope = Envelope {
+            timestamp_ms: self.timestamp_ms,
+            key: None,
+            headers: &[],
+        };
+        if self.headers.is_empty() {
+            return take(self, &envelope);
+        }
         let mut digits = [0; DIGITS_MAX];
         let mut room = &mut digits[..];
         // There is room for every number.
@@ -145,12 +156,8 @@ impl Records<'_> {
                 },
             };
         }
-        let envelope = Envelope {
-            timestamp_ms: self.timestamp_ms,
-            key: None,
-            headers: &headers[..self.headers.len().min(HEADERS_MAX)],
-        };
-        self.decoder.decode(payload, &envelope, self.builder)
+        envelope.headers = &headers[..self.headers.len().min(HEADERS_MAX)];
+        take(self, &envelope)
     }
 
     /// Deals with a record of which `payload` is the beginning, longer than allowed.
@@ -175,13 +182,19 @@ impl Records<'_> {
             Oversize::Truncate if !whole && !beginning => {
                 self.add(&payload[..limit.min(payload.len())], position)
             }
-            Oversize::Skip => {
-                let refusal = self.refusal(error(), shown, position);
+            oversize => {
+                let mut refusal = self.refusal(error(), shown, position);
+                // Of what is not whole nothing can become a record.
+                refusal.record.reached = None;
                 self.refused_bytes += refusal.bytes();
-                self.refused.push(refusal);
-                Ok(())
+                match oversize {
+                    Oversize::Skip => {
+                        self.refused.push(refusal);
+                        Ok(())
+                    }
+                    _ => self.on_error.refuse(self.refused, refusal),
+                }
             }
-            Oversize::Truncate | Oversize::Fail => self.refuse(error(), shown, position),
         }
     }
 
@@ -195,13 +208,16 @@ impl Records<'_> {
         self.on_error.refuse(self.refused, refusal)
     }
 
-    fn refusal(&self, error: Error, payload: &[u8], position: u64) -> Refused {
+    fn refusal(&mut self, error: Error, payload: &[u8], position: u64) -> Refused {
         let place = format!("{} at byte {position}", self.place);
         let error = Error::record("read", place).because(error);
+        let record = self.enveloped(position, |records, envelope| {
+            Original::undecoded(records.origin, payload, envelope, records.decoder.head())
+        });
         Refused {
             stage: Stage::Decode,
             error,
-            record: Original::undecoded(payload, self.decoder.head(), self.timestamp_ms),
+            record,
         }
     }
 }

@@ -41,8 +41,8 @@ pub use expression::Expression;
 pub use format::{Block, Codecs, Compressor, Decoder, Encoder, Envelope, NewDecoder};
 pub use path::*;
 pub use refused::{
-    Limits, OnError, Original, Place, RATE_RECORDS_MIN, REFUSED_BYTES, REFUSED_MAX, Refused, Stage,
-    Tolerance,
+    HEAD_HEADER, Limits, OnError, Original, Place, RATE_RECORDS_MIN, REFUSED_BYTES, REFUSED_MAX,
+    Reached, Refused, Stage, Tolerance,
 };
 pub use registry::{ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType};
 pub use schema::{Field, FieldType, Schema, SchemaHeaders, SchemaId, Schemas};

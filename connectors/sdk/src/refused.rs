@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use bytes::Bytes;
 use towpath_record::{Header, Headers, Record};
 
-use crate::{Error, Result, SinkTopic};
+use crate::config::Format;
+use crate::{Envelope, Error, Origin, Result};
 
 /// A source ends its batch when so many of its records were refused, as a refused one takes more
 /// memory than one that is taken.
@@ -77,7 +78,7 @@ impl Stage {
 /// A record as it came: the very bytes, so that it can be kept, looked at and tried again.
 #[derive(Debug, Clone, Default)]
 pub struct Original {
-    /// `None` where there is none, as of everything that a source could not decode.
+    /// `None` where there is none; of what a source could not decode, the source's own key.
     pub key: Option<Bytes>,
     /// The value; of what a source could not decode, the undecoded bytes.
     pub value: Option<Bytes>,
@@ -85,15 +86,34 @@ pub struct Original {
     pub timestamp_ms: i64,
     /// Where it stands in the log, if it does.
     pub place: Option<Place>,
+    /// Where it came from, if that is a source's own system.
+    pub origin: Option<Arc<Origin>>,
+    /// How far it came; `None` when it is not whole, so that it can never go on.
+    pub reached: Option<Reached>,
+    /// The topic that was decided for it before it was refused.
+    pub topic: Option<Arc<str>>,
+    /// Whether its key was decided then.
+    pub key_stands: bool,
     headers: Bytes,
     headers_count: usize,
+}
+
+/// How far a record came on its way: there it goes on when it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// A source has it as it stands in its own system.
+    Undecoded,
+    /// It is before the transforms, and this is what its value is.
+    Decoded(Format),
+    /// It is behind them.
+    Transformed(Format),
 }
 
 /// Where a record stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The topic.
-    pub topic: Arc<SinkTopic>,
+    /// The topic's name.
+    pub topic: Arc<str>,
     /// One of its partitions.
     pub partition: u32,
     /// The offset there.
@@ -101,30 +121,43 @@ pub struct Place {
 }
 
 impl Original {
-    /// A copy of `record`, which stands at `place`.
-    pub fn of(record: &Record<'_>, place: Option<Place>) -> Self {
+    /// A copy of `record`, which came so far. What else is known of it is for the caller to add.
+    pub fn of(record: &Record<'_>, reached: Reached) -> Self {
         Self {
             key: record.key.map(Bytes::copy_from_slice),
             value: record.value.map(Bytes::copy_from_slice),
             timestamp_ms: record.timestamp_ms,
-            place,
+            reached: Some(reached),
             headers: Bytes::copy_from_slice(record.headers.as_bytes()),
             headers_count: record.headers.len(),
+            ..Self::default()
         }
     }
 
-    /// What did not become a record, with the `head` of its decoder.
-    pub fn undecoded(payload: &[u8], head: Option<&[u8]>, timestamp_ms: i64) -> Self {
+    /// What of `origin` did not become a record, with the `head` of its decoder.
+    pub fn undecoded(
+        origin: &Arc<Origin>,
+        payload: &[u8],
+        envelope: &Envelope<'_>,
+        head: Option<&[u8]>,
+    ) -> Self {
         let mut headers = Vec::new();
+        envelope
+            .headers
+            .iter()
+            .for_each(|header| header.put(&mut headers));
         if head.is_some() {
             let key = HEAD_HEADER.as_bytes();
             Header { key, value: head }.put(&mut headers);
         }
         Self {
+            key: envelope.key.map(Bytes::copy_from_slice),
             value: Some(Bytes::copy_from_slice(payload)),
-            timestamp_ms,
+            timestamp_ms: envelope.timestamp_ms,
+            origin: Some(origin.clone()),
+            reached: Some(Reached::Undecoded),
             headers: headers.into(),
-            headers_count: usize::from(head.is_some()),
+            headers_count: envelope.headers.len() + usize::from(head.is_some()),
             ..Self::default()
         }
     }
@@ -269,7 +302,7 @@ mod tests {
         Refused {
             stage: Stage::Decode,
             error: Error::record("parse", "a line"),
-            record: Original::undecoded(b"x", None, 0),
+            record: Original::default(),
         }
     }
 
@@ -328,7 +361,7 @@ mod tests {
             .expect("a small record");
         let batch = builder.finish().expect("a record");
         let record = batch.records().next().expect("a record").expect("sound");
-        let kept = Original::of(&record, None);
+        let kept = Original::of(&record, Reached::Decoded(Format::Text));
         assert_eq!(
             (kept.key.as_deref(), kept.value.as_deref()),
             (Some(&b""[..]), None)

@@ -3,8 +3,8 @@
 use towpath_record::Record;
 
 use crate::{
-    Error, ErrorKind, Flushed, Original, Place, Refused, Result, SinkBatch, SinkOffset, Stage,
-    StateChange, Tolerance,
+    Error, ErrorKind, Flushed, Original, Place, Reached, Refused, Result, SinkBatch, SinkOffset,
+    Stage, StateChange, Tolerance,
 };
 
 /// Up to where each partition is accepted, and which records were left out, since the last flush.
@@ -48,15 +48,16 @@ impl SinkProgress {
             return Err(error);
         }
         let offset = u64::try_from(record.offset).unwrap_or(batch.from_offset);
-        let place = Place {
-            topic: batch.topic.clone(),
+        let mut original = Original::of(record, Reached::Transformed(batch.topic.format));
+        original.place = Some(Place {
+            topic: batch.topic.name.as_str().into(),
             partition: batch.partition,
             offset,
-        };
+        });
         let bad = Refused {
             stage: Stage::Deliver,
             error,
-            record: Original::of(record, Some(place)),
+            record: original,
         };
         let refused = self.on_error.refuse(&mut self.refused, bad);
         if refused.is_err() {

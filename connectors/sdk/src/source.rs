@@ -1,5 +1,6 @@
 //! Sources: what reads records out of another system.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -114,5 +115,5 @@ pub struct Origin {
     /// Stable over restarts.
     pub name: String,
     /// What templates of this connector may name besides the general ones, such as `path`.
-    pub fields: Vec<(&'static str, Bytes)>,
+    pub fields: Vec<(Cow<'static, str>, Bytes)>,
 }

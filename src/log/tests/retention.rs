@@ -217,6 +217,39 @@ fn a_registered_sink_pins_until_it_is_done_or_forgotten() {
     assert_eq!(start(&log), 40);
 }
 
+/// As of what is to be retried of it.
+#[test]
+fn a_source_pins_where_its_group_has_an_offset() {
+    let Held { clock, log, .. } = held(time(1));
+    clock.advance(2 * HOUR_MS + HOUR_MS / 2);
+    let source = Registration {
+        name: "p.source".into(),
+        kind: ConnectorKind::Source,
+        connector_type: "file".into(),
+        far_side: "in".into(),
+        group: None,
+        topics: vec!["t".into()],
+    };
+    log.register(&source).unwrap();
+    for (offset, expected) in [(0, 0), (10, 10)] {
+        let set = AppendSet {
+            offsets: vec![GroupOffset {
+                group: "p.source".into(),
+                topic: "t".into(),
+                partition: 0,
+                offset,
+            }],
+            ..AppendSet::default()
+        };
+        log.open_writer("p.other", 0)
+            .unwrap()
+            .submit(set, Box::new(|result| assert!(result.is_ok())));
+        checkpoint(&log).unwrap();
+        run(&log);
+        assert_eq!(start(&log), expected, "offset {offset} is done");
+    }
+}
+
 #[test]
 fn a_source_and_another_topics_sink_pin_nothing() {
     let Held { clock, log, .. } = held(time(1));

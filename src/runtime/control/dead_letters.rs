@@ -2,8 +2,8 @@
 //!
 //! A topic is known as one of dead letters by a mark that every worker leaves whose pipelines have
 //! one ([`mark_dead_letter_topics`]), so that it is found without a worker too. *Dropped* letters
-//! are those below an offset of group [`OWNER`]: nothing here shows them any more, while the topic
-//! keeps them as long as its retention says.
+//! are those below an offset of group [`OWNER`], *retried* ones those with a mark ([`Marks`]):
+//! nothing here shows either any more, while the topic keeps them as long as its retention says.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,12 @@ use towpath_log::{Log, PartitionInfo, ReadTo, TopicInfo};
 use towpath_record::{Batch, Record};
 use towpath_sdk::{Error, OnError, Result};
 
-use super::letter::{Filter, Letter, filters, offset_of, without_numbers};
+use super::letter::{Filter, filters, offset_of, show, without_numbers};
+use super::marks::Marks;
 use super::offsets::{Place, no_partition};
 use super::{Control, OWNER, Payload};
 use crate::commit::log_error;
+use crate::letter::Letter;
 use crate::spec::ConnectorSpec;
 
 /// What the marks of topics begin with, in the state of [`OWNER`].
@@ -176,6 +178,7 @@ impl Control {
         let filters = filters(&request.filters)?;
         let limit = request.limit.unwrap_or(PAGE_LETTERS_MAX);
         let limit = limit.min(PAGE_LETTERS_MAX) as usize;
+        let marks = Marks::of(&self.log, &info);
         let mut page = DeadLettersPage {
             letters: Vec::new(),
             after: request.after,
@@ -187,16 +190,21 @@ impl Control {
                 Some((partition, after)) if held.partition == partition => from = from.max(after),
                 _ => {}
             }
-            let full = self.scan(&info, held.partition, from, &mut |record, letter| {
-                if page.letters.len() == limit {
-                    return false;
-                }
-                page.after = Some((held.partition, offset_of(record) + 1));
-                if filters.iter().all(|filter| filter.holds(record, letter)) {
-                    page.letters.push(letter.show(held.partition, record));
-                }
-                true
-            })?;
+            let full = self.scan(
+                (&info, &marks),
+                held.partition,
+                from,
+                &mut |record, letter| {
+                    if page.letters.len() == limit {
+                        return false;
+                    }
+                    page.after = Some((held.partition, offset_of(record) + 1));
+                    if filters.iter().all(|filter| filter.holds(letter)) {
+                        page.letters.push(show(letter, held.partition));
+                    }
+                    true
+                },
+            )?;
             if full {
                 return Ok(page);
             }
@@ -209,6 +217,7 @@ impl Control {
     pub fn drop_dead_letters(&self, topic: &str, request: &DropRequest) -> Result<Dropped> {
         let info = self.topic_info(topic)?;
         let before = Place::parse(&request.before)?;
+        let marks = Marks::of(&self.log, &info);
         let mut partitions = Vec::new();
         for held in &info.partitions {
             if request.partition.is_none_or(|only| only == held.partition) {
@@ -216,7 +225,7 @@ impl Control {
                 let next = self.offset_of(&info, held.partition, before)?.max(first);
                 partitions.push(DroppedFrom {
                     partition: held.partition,
-                    letters: next - first,
+                    letters: next - first - marks.count(held.partition, first..next),
                     next_offset: next,
                 });
             }
@@ -242,35 +251,41 @@ impl Control {
     fn grouped(&self, info: &TopicInfo, filters: &[Filter]) -> Result<DeadLetterTopic> {
         let mut groups: BTreeMap<(String, String, String), DeadLetterGroup> = BTreeMap::new();
         let (mut letters, mut in_other_groups) = (0, 0);
+        let marks = Marks::of(&self.log, info);
         for held in &info.partitions {
             let from = self.first_kept(info, held);
-            self.scan(info, held.partition, from, &mut |record, letter| {
-                if !filters.iter().all(|filter| filter.holds(record, letter)) {
-                    return true;
-                }
-                letters += 1;
-                let reason = |name| letter.reason(name).into_owned();
-                let error = reason("exception.message");
-                let (connector, stage) = (reason("connector.name"), reason("stage"));
-                let key = (connector, stage, without_numbers(&error));
-                if groups.len() == GROUPS_MAX && !groups.contains_key(&key) {
-                    in_other_groups += 1;
-                    return true;
-                }
-                let group = groups.entry(key).or_insert_with_key(|key| DeadLetterGroup {
-                    connector: key.0.clone(),
-                    stage: key.1.clone(),
-                    error: String::new(),
-                    letters: 0,
-                    first_ms: record.timestamp_ms,
-                    last_ms: record.timestamp_ms,
-                });
-                group.letters += 1;
-                group.error = error;
-                group.first_ms = group.first_ms.min(record.timestamp_ms);
-                group.last_ms = group.last_ms.max(record.timestamp_ms);
-                true
-            })?;
+            self.scan(
+                (info, &marks),
+                held.partition,
+                from,
+                &mut |record, letter| {
+                    if !filters.iter().all(|filter| filter.holds(letter)) {
+                        return true;
+                    }
+                    letters += 1;
+                    let reason = |name| letter.reason(name).into_owned();
+                    let error = reason("exception.message");
+                    let (connector, stage) = (reason("connector.name"), reason("stage"));
+                    let key = (connector, stage, without_numbers(&error));
+                    if groups.len() == GROUPS_MAX && !groups.contains_key(&key) {
+                        in_other_groups += 1;
+                        return true;
+                    }
+                    let group = groups.entry(key).or_insert_with_key(|key| DeadLetterGroup {
+                        connector: key.0.clone(),
+                        stage: key.1.clone(),
+                        error: String::new(),
+                        letters: 0,
+                        first_ms: record.timestamp_ms,
+                        last_ms: record.timestamp_ms,
+                    });
+                    group.letters += 1;
+                    group.error = error;
+                    group.first_ms = group.first_ms.min(record.timestamp_ms);
+                    group.last_ms = group.last_ms.max(record.timestamp_ms);
+                    true
+                },
+            )?;
         }
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.letters));
@@ -282,8 +297,8 @@ impl Control {
         })
     }
 
-    /// The first letter of a partition that is neither dropped nor gone.
-    fn first_kept(&self, info: &TopicInfo, held: &PartitionInfo) -> u64 {
+    /// The first offset of a partition that is neither dropped nor gone.
+    pub(super) fn first_kept(&self, info: &TopicInfo, held: &PartitionInfo) -> u64 {
         let dropped = self.log.group(OWNER).and_then(|group| {
             let place = (info.name.clone(), held.partition);
             group.offsets.get(&place).copied()
@@ -291,10 +306,11 @@ impl Control {
         dropped.unwrap_or(0).max(held.start_offset)
     }
 
-    /// Gives `take` the records from offset `from` on until it says false; whether it did.
-    fn scan(
+    /// Gives `take` the records from offset `from` on that are not marked, until it says false;
+    /// whether it did.
+    pub(super) fn scan(
         &self,
-        info: &TopicInfo,
+        (info, marks): (&TopicInfo, &Marks),
         partition: u32,
         from: u64,
         take: &mut dyn FnMut(&Record<'_>, &Letter<'_>) -> bool,
@@ -311,7 +327,11 @@ impl Control {
                 let record = record.map_err(|error| {
                     Error::fatal("read", format!("topic {}", info.name)).because(error)
                 })?;
-                if offset_of(&record) >= from && !take(&record, &Letter::of(&record)) {
+                let offset = offset_of(&record);
+                if offset >= from
+                    && !marks.contains(partition, offset)
+                    && !take(&record, &Letter::of(&record))
+                {
                     return Ok(true);
                 }
             }

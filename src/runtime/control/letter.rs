@@ -1,68 +1,29 @@
-//! One dead letter as it is read: its reason, told from the record's own headers; and filters.
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+//! What is shown of a dead letter, and filters.
 
 use towpath_record::Record;
 use towpath_sdk::{Error, Result, printable};
 
 use super::{DeadLetter, Payload};
-use crate::dead_letter::{PREFIX, TIMESTAMP};
+use crate::letter::Letter;
 
-/// The headers of a dead letter. One that was refused again where it was read has a name twice: the
-/// last reason counts, and all of them are shown as none of the record's own headers.
-pub(super) struct Letter<'a> {
-    /// By their names without [`PREFIX`].
-    reason: BTreeMap<&'a [u8], &'a [u8]>,
-    own: Vec<(&'a [u8], Option<&'a [u8]>)>,
-    timestamp: Option<&'a [u8]>,
-}
-
-impl<'a> Letter<'a> {
-    pub fn of(record: &Record<'a>) -> Self {
-        let mut letter = Self {
-            reason: BTreeMap::new(),
-            own: Vec::new(),
-            timestamp: None,
-        };
-        // The batch was checked when it was written.
-        for header in record.headers.iter().map_while(Result::ok) {
-            if let Some(name) = header.key.strip_prefix(PREFIX.as_bytes()) {
-                letter.reason.insert(name, header.value.unwrap_or_default());
-            } else if header.key == TIMESTAMP.as_bytes() {
-                letter.timestamp = header.value;
-            } else {
-                letter.own.push((header.key, header.value));
-            }
-        }
-        letter
-    }
-
-    /// A part of the reason, such as `stage`; empty when it is not told.
-    pub fn reason(&self, name: &str) -> Cow<'a, str> {
-        let value = self.reason.get(name.as_bytes()).copied();
-        String::from_utf8_lossy(value.unwrap_or_default())
-    }
-
-    pub fn show(&self, partition: u32, record: &Record<'_>) -> DeadLetter {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let reason = self.reason.iter();
-        let timestamp = self.timestamp.map(text);
-        let own = self.own.iter();
-        DeadLetter {
-            partition,
-            offset: offset_of(record),
-            refused_ms: record.timestamp_ms,
-            reason: reason
-                .map(|(name, value)| (text(name), text(value)))
-                .collect(),
-            timestamp_ms: timestamp.and_then(|text| text.parse().ok()),
-            key: record.key.map(Payload::of),
-            value: record.value.map(Payload::of),
-            headers: own
-                .map(|(name, value)| (Payload::of(name), value.map(Payload::of)))
-                .collect(),
-        }
+/// What is shown of `letter`, which stands in `partition`.
+pub(super) fn show(letter: &Letter<'_>, partition: u32) -> DeadLetter {
+    let record = &letter.record;
+    let shown = letter.shown();
+    DeadLetter {
+        partition,
+        offset: offset_of(record),
+        refused_ms: record.timestamp_ms,
+        reason: letter
+            .reasons()
+            .map(|(name, text)| (name.into_owned(), text.into_owned()))
+            .collect(),
+        timestamp_ms: letter.timestamp_ms(),
+        key: record.key.map(Payload::of),
+        value: record.value.map(Payload::of),
+        headers: shown
+            .map(|header| (Payload::of(header.key), header.value.map(Payload::of)))
+            .collect(),
     }
 }
 
@@ -116,16 +77,17 @@ impl Filter {
         }
     }
 
-    pub fn holds(&self, record: &Record<'_>, letter: &Letter<'_>) -> bool {
+    pub fn holds(&self, letter: &Letter<'_>) -> bool {
         match self {
             Self::Connector(name) => letter.reason("connector.name") == *name,
             Self::Stage(word) => letter.reason("stage").eq_ignore_ascii_case(word),
             Self::Error(text) => letter.reason("exception.message").contains(text),
-            Self::Header(name, value) => letter.own.iter().any(|(own, is)| {
-                *own == name.as_bytes() && is.unwrap_or_default() == value.as_bytes()
+            Self::Header(name, value) => letter.shown().any(|header| {
+                header.key == name.as_bytes()
+                    && header.value.unwrap_or_default() == value.as_bytes()
             }),
             Self::Text(text) => {
-                let value = String::from_utf8_lossy(record.value.unwrap_or_default());
+                let value = String::from_utf8_lossy(letter.record.value.unwrap_or_default());
                 value.contains(text) || letter.reason("exception.message").contains(text)
             }
         }
@@ -141,6 +103,7 @@ mod tests {
     use towpath_record::{BatchBuilder, Header};
 
     use super::*;
+    use crate::letter::TIMESTAMP;
 
     #[test]
     fn a_letter_is_told_apart_from_its_record() {
@@ -161,7 +124,7 @@ mod tests {
         let batch = builder.finish().unwrap();
         let record = batch.records().next().unwrap().unwrap();
         let letter = Letter::of(&record);
-        let shown = letter.show(3, &record);
+        let shown = show(&letter, 3);
         assert_eq!(
             (shown.partition, shown.refused_ms, shown.timestamp_ms),
             (3, 9, Some(5))
@@ -187,7 +150,7 @@ mod tests {
             ("text=a", true),
             ("text=line 8", false),
         ] {
-            let holds = Filter::parse(filter).unwrap().holds(&record, &letter);
+            let holds = Filter::parse(filter).unwrap().holds(&letter);
             assert_eq!(holds, expected, "{filter}");
         }
         let error = Filter::parse("conector=p").unwrap_err().to_string();

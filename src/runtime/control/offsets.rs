@@ -4,11 +4,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use towpath_log::{ConnectorKind as LoggedKind, RegistrationInfo, TopicInfo};
 use towpath_sdk::config::{Node, OptionType, Problems, Span, Start};
-use towpath_sdk::{Error, Result, printable};
+use towpath_sdk::{Error, Result, is_internal_topic, printable};
 
 use super::Control;
 use crate::clock::now_ms;
 use crate::commit::log_error;
+use crate::prepare::forget;
 use crate::status::{ConnectorKind, TaskState};
 use crate::step::{Sequence, remembered};
 
@@ -174,9 +175,7 @@ impl Control {
                 .because("a pipeline of the running worker has this connector")
                 .remedy("take it out of the pipeline first"));
         }
-        self.log
-            .forget(name)
-            .map_err(|error| log_error("forget a connector", error))?;
+        forget(&self.log, name)?;
         self.set_paused(name, false)?;
         Ok(ForgetAnswer {
             connector: name.to_owned(),
@@ -217,6 +216,7 @@ impl Control {
         let topics = self.log.topics();
         let name = |sequence: &Sequence| match sequence {
             Sequence::Task(task) => format!("task {task}"),
+            Sequence::Retried => "what is retried".to_owned(),
             Sequence::Partition(partition, id) => {
                 let topic = topics.iter().find(|topic| topic.id.to_string() == *id);
                 let topic = topic.map_or("a deleted topic", |topic| &topic.name);
@@ -249,6 +249,10 @@ impl Control {
         let mut offsets = Vec::new();
         for topic in topics {
             for held in &topic.partitions {
+                // Most of a retry topic is not used.
+                if is_internal_topic(&topic.name) && held.end_offset == 0 {
+                    continue;
+                }
                 let place = (topic.name.clone(), held.partition);
                 let offset = committed
                     .as_ref()
@@ -348,8 +352,10 @@ impl Control {
             .because(format!("it does not read topic `{name}`"))
             .remedy(format!("it reads: {}", read.join(", ")))),
             Some(name) => Ok(vec![self.topic_info(name)?]),
+            // What was retried does not come twice because all else does.
             None => Ok(read
                 .iter()
+                .filter(|name| !is_internal_topic(name))
                 .filter_map(|name| self.log.topic(name))
                 .collect()),
         }

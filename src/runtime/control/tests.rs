@@ -1,5 +1,7 @@
 //! The operations on a data directory that no worker holds.
 
+mod retry;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -176,7 +176,7 @@ impl<'a> Play<'a> {
         let on_error = spec.tolerance();
         let (format, fields) = sink.config.format();
         let mut chain = Chain::new(&spec.configured.transforms, on_error.clone());
-        for (topic, partition) in partitions(&sink.input, self.log) {
+        for (topic, partition) in partitions(spec, self.log) {
             chain.open(&Sequence::of(&topic, partition), None)?;
         }
         self.fill_tables(&mut chain)?;
@@ -229,6 +229,7 @@ impl<'a> Play<'a> {
         Some(Read {
             batch: SinkBatch::new(Arc::new(output), written.partition, from_offset, batches),
             format: topic.format,
+            reached: None,
         })
     }
 }
@@ -414,6 +415,13 @@ fn decode(
     on_error: &Tolerance,
     refused: &mut Vec<Refused>,
 ) -> Result<Vec<Part>> {
+    let fields = record.origin.iter();
+    let origin = Arc::new(Origin {
+        name: connector.to_owned(),
+        fields: fields
+            .map(|(name, value)| ((*name).into(), Bytes::copy_from_slice(value.as_bytes())))
+            .collect(),
+    });
     let mut builder = BatchBuilder::default();
     match record.value.bytes() {
         None => push(record, None, &mut builder)?,
@@ -429,7 +437,7 @@ fn decode(
                     let bad = Refused {
                         stage: Stage::Decode,
                         error,
-                        record: Original::undecoded(payload, decoder.head(), record.timestamp_ms),
+                        record: Original::undecoded(&origin, payload, &envelope, decoder.head()),
                     };
                     on_error.refuse(refused, bad)?;
                 }
@@ -437,13 +445,6 @@ fn decode(
             }
         }
     }
-    let fields = record.origin.iter();
-    let origin = Arc::new(Origin {
-        name: connector.to_owned(),
-        fields: fields
-            .map(|(name, value)| (*name, Bytes::copy_from_slice(value.as_bytes())))
-            .collect(),
-    });
     let part = |batch| Part {
         origin: origin.clone(),
         keyed: record.key.bytes().is_some(),

@@ -118,6 +118,7 @@ sinks:
     };
     let expected = "\
 8
+__towpath.letter.reached: transformed text
 __connect.errors.topic: t
 __connect.errors.partition: 0
 __connect.errors.offset: 8
@@ -132,6 +133,9 @@ __towpath.timestamp: 0
     assert_eq!(headers("of-sink"), expected);
     let expected = "\
 bad 19
+__towpath.letter.reached: undecoded
+__towpath.letter.origin: numbers
+__towpath.letter.origin.source: numbers
 __connect.errors.connector.name: p.in
 __connect.errors.task.id: 0
 __connect.errors.stage: VALUE_CONVERTER

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use towpath_record::BatchBuilder;
 use towpath_sdk::config::{Fields, InputFormat, Node, OutputFormat, Problems};
 use towpath_sdk::{
-    ConnectorType, Error, Flushed, Origin, Original, Part, Refused, Registry, Result, Sink,
-    SinkBatch, SinkConfig, SinkContext, SinkOffset, SinkProgress, SinkType, Source, SourceBatch,
-    SourceConfig, SourceContext, SourceType, Stage, StateChange, Tolerance, async_trait,
+    ConnectorType, Envelope, Error, Flushed, Origin, Original, Part, Refused, Registry, Result,
+    Sink, SinkBatch, SinkConfig, SinkContext, SinkOffset, SinkProgress, SinkType, Source,
+    SourceBatch, SourceConfig, SourceContext, SourceType, Stage, StateChange, Tolerance,
+    async_trait,
 };
 
 /// Records in one batch of the source.
@@ -112,6 +113,8 @@ towpath_sdk::options! {
         close_ms: u64 = 0,
         /// Every so manieth number cannot be decoded.
         bad_every: Option<u64>,
+        /// Whether it has an end also when it is not drained.
+        ends: bool = false,
     }
 
     struct MemoryOptions {
@@ -128,6 +131,7 @@ fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceC
         sound,
         close_ms,
         bad_every,
+        ends,
     } = NumbersOptions::parse(node, problems)?;
     let closing = Duration::from_millis(close_ms);
     Some(Arc::new(Numbers {
@@ -136,6 +140,7 @@ fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceC
         sound,
         closing,
         bad_every,
+        ends,
     }))
 }
 
@@ -159,6 +164,7 @@ struct Numbers {
     sound: bool,
     closing: Duration,
     bad_every: Option<u64>,
+    ends: bool,
 }
 
 /// Whether `number` is one that cannot be taken.
@@ -214,7 +220,7 @@ impl Source for NumbersSource {
     async fn read(&mut self) -> Result<Option<SourceBatch>> {
         let world = &self.config.world;
         if self.next >= self.config.count {
-            return match self.drain {
+            return match self.drain || self.config.ends {
                 true => Ok(None),
                 false => std::future::pending().await,
             };
@@ -225,15 +231,27 @@ impl Source for NumbersSource {
                 return Err(Error::transient("count", "").because("told to fail"));
             }
         }
+        let fields = vec![("source".into(), Bytes::from_static(b"numbers"))];
+        let origin = Arc::new(Origin {
+            name: "numbers".to_owned(),
+            fields,
+        });
         let mut builder = BatchBuilder::default();
         let mut refused = Vec::new();
         let end = (self.next + BATCH_RECORDS).min(self.config.count);
         for number in self.next..end {
             if is_bad(number, self.config.bad_every) {
+                let (payload, envelope) = (
+                    format!("bad {number}"),
+                    Envelope {
+                        timestamp_ms: 5,
+                        ..Envelope::default()
+                    },
+                );
                 let bad = Refused {
                     stage: Stage::Decode,
                     error: Error::record("decode", format!("number {number}")),
-                    record: Original::undecoded(format!("bad {number}").as_bytes(), None, 5),
+                    record: Original::undecoded(&origin, payload.as_bytes(), &envelope, None),
                 };
                 self.on_error.refuse(&mut refused, bad)?;
                 continue;
@@ -244,11 +262,6 @@ impl Source for NumbersSource {
         }
         self.next = end;
         world.batches.fetch_add(1, SeqCst);
-        let fields = vec![("source", Bytes::from_static(b"numbers"))];
-        let origin = Arc::new(Origin {
-            name: "numbers".to_owned(),
-            fields,
-        });
         let part = builder.finish().map(|batch| Part {
             origin,
             keyed: false,

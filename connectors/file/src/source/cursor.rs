@@ -80,7 +80,7 @@ fn origin(path: &Path) -> Origin {
     let field = Bytes::copy_from_slice(path.as_os_str().as_bytes());
     Origin {
         name: path.to_string_lossy().into_owned(),
-        fields: vec![("path", field)],
+        fields: vec![("path".into(), field)],
     }
 }
 
