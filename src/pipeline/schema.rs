@@ -6,6 +6,7 @@ use towpath_sdk::config::{Kind, OptionSpec, OptionsSpec};
 
 use crate::WorkerConfig;
 use crate::options::{PipelineOptions, TopicOptions, sink_options, source_options, stream_options};
+use crate::transform::TransformOptions;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// A text with a reference may stand for anything.
@@ -31,9 +32,32 @@ pub fn json_schema(registry: &Registry) -> Value {
     schema["properties"]["topics"]["additionalProperties"] = options(&TopicOptions::spec());
     schema["properties"]["sources"]["additionalProperties"] =
         connectors(sources, &source_options());
-    schema["properties"]["streams"]["additionalProperties"] = options(&stream_options());
+    schema["properties"]["streams"]["additionalProperties"] = connector(&stream_options());
     schema["properties"]["sinks"]["additionalProperties"] = connectors(sinks, &sink_options());
+    schema["$defs"] = json!({ "transform": transform(registry) });
     finish(schema, "A Towpath pipeline")
+}
+
+/// A transform: a map, or its bare name.
+fn transform(registry: &Registry) -> Value {
+    let types = registry.transforms().iter();
+    let types = types.map(|one| (one.name, one.summary, (one.spec)()));
+    let maps = alternatives(types.clone(), &TransformOptions::spec(), options);
+    let needs_nothing = types.filter(|(_, _, own)| !own.options.iter().any(|own| own.required));
+    let words = needs_nothing.map(|(name, doc, _)| json!({ "const": name, "description": doc }));
+    json!({ "anyOf": words.chain([maps]).collect::<Vec<_>>() })
+}
+
+/// The options of a connector, whose transforms are one or several.
+fn connector(spec: &OptionsSpec) -> Value {
+    let mut schema = options(spec);
+    let one = json!({ "$ref": "#/$defs/transform" });
+    if let Some(transforms) = schema["properties"]["transforms"].as_object_mut() {
+        transforms.retain(|key, _| key == "description" || key == "default");
+        let several = json!({ "type": "array", "items": one });
+        transforms.insert("anyOf".to_owned(), json!([several, one]));
+    }
+    schema
 }
 
 /// The schema of `towpath.yaml`.
@@ -51,14 +75,22 @@ fn finish(mut schema: Value, title: &str) -> Value {
     schema
 }
 
-/// One alternative for each type, chosen by `type`.
 fn connectors<'a>(
     types: impl Iterator<Item = (&'a str, &'a str, OptionsSpec)>,
     common: &OptionsSpec,
 ) -> Value {
+    alternatives(types, common, connector)
+}
+
+/// One alternative for each type, chosen by `type`; `of` makes it of all its options.
+fn alternatives<'a>(
+    types: impl Iterator<Item = (&'a str, &'a str, OptionsSpec)>,
+    common: &OptionsSpec,
+    of: fn(&OptionsSpec) -> Value,
+) -> Value {
     let alternatives = types.map(|(name, summary, own)| {
         let spec = common.clone().with(own);
-        let mut schema = options(&spec);
+        let mut schema = of(&spec);
         schema["title"] = name.into();
         schema["description"] = summary.into();
         schema["properties"]["type"] = json!({ "const": name, "description": summary });

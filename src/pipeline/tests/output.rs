@@ -133,6 +133,13 @@ fn the_schema_has_every_option() {
     let partitions =
         &schema["properties"]["topics"]["additionalProperties"]["properties"]["partitions"];
     assert_eq!(partitions["anyOf"][0]["minimum"], 1);
+    let transform = serde_json::json!({ "$ref": "#/$defs/transform" });
+    let transforms = &sources[0]["properties"]["transforms"]["anyOf"];
+    assert_eq!(transforms[1], transform);
+    let alternatives = schema["$defs"]["transform"]["anyOf"].as_array().unwrap();
+    let maps = &alternatives.last().unwrap()["oneOf"];
+    assert_eq!(maps[0]["properties"]["type"]["const"], "fake");
+    assert_eq!(maps[0]["properties"]["when"]["type"], "string");
     assert_eq!(
         crate::worker_schema()["properties"]["durability"]["default"],
         "fsync"
