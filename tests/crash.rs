@@ -5,10 +5,11 @@
 //!
 //! 200 kills, over six shapes of pipeline; `TOWPATH_KILLS=N` sets how many. `dead_letters.rs` does
 //! the same to pipelines with bad records, `retry.rs` to those that try these again, `dedupe.rs` to
-//! those that remember.
+//! those that remember, `objects.rs` to those into object storage.
 
 mod dead_letters;
 mod dedupe;
+mod objects;
 mod retry;
 mod schemas;
 

@@ -46,7 +46,8 @@
 //!   now; no such upload, or the name is taken, and the object there bears the mark: it was done
 //!   before; no such upload, and no such object: it was aborted by somebody, and no call that is
 //!   still on its way can make the object any more. Then its records are in no object, and the
-//!   intent is forgotten. An object of that name with another mark is not ours, and stops the task.
+//!   intent is forgotten. An upload of which the store has lost parts, as MinIO does when step 6 is
+//!   cut off, is aborted, so that it has ended, before the object is looked for. An object of that name with another mark is not ours, and stops the task.
 //!
 //! When all are ended, the objects of the store and the ends of the state say the same, so a record
 //! from low on is in an object if and only if it lies below the end of its stream. It is read again

@@ -77,6 +77,9 @@ pub enum Completed {
     Done,
     /// The upload has ended before (`NoSuchUpload`): by an earlier call or by an abort.
     NoSuchUpload,
+    /// The store has lost parts of it (`InvalidPart`): it can only be aborted. MinIO answers so when a
+    /// call of `complete` before was cut off.
+    Broken,
     /// An object of that name is there (`PreconditionFailed`); it may be the one that an earlier
     /// call of `complete` has made.
     Occupied,

@@ -191,6 +191,7 @@ impl Uploads for Multipart {
         match completed {
             Ok(()) => Ok(Completed::Done),
             Err(failure) if failure.is("NoSuchUpload") => Ok(Completed::NoSuchUpload),
+            Err(failure) if failure.is("InvalidPart") => Ok(Completed::Broken),
             Err(failure) if failure.is("PreconditionFailed") => Ok(Completed::Occupied),
             Err(failure) => Err(failure.into()),
         }

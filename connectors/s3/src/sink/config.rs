@@ -137,7 +137,13 @@ impl S3SinkOptions {
                 true => "two objects could get one name: `{start_offset}` is not set apart in it",
                 false => "two objects would get one name",
             };
-            let help = format!("write {}", with_names(written, &["{start_offset:020}"]));
+            // Right however many partitions there will be.
+            let partition = (!path.path_tells(&TemplateName::Partition)).then_some("{partition}");
+            let missing: Vec<_> = partition
+                .into_iter()
+                .chain(["{start_offset:020}"])
+                .collect();
+            let help = format!("write {}", with_names(written, &missing));
             problems.push(Problem::new(node.span_of("path"), message).help(help));
         }
         let text = path.as_str();

@@ -94,7 +94,7 @@ impl Uploading {
         self.commit_entry().await?;
         if !complete(&self.yard, &upload, &self.mark, &parts).await? {
             return Err(Error::transient("complete", &self.entry.key)
-                .because("somebody has aborted its upload")
+                .because("its upload was aborted, or the store has lost parts of it")
                 .remedy("its records are written anew; does a rule of the bucket abort uploads?"));
         }
         let done = done(&self.place, &self.mark, &self.entry);
@@ -164,8 +164,11 @@ pub(super) async fn complete(
     parts: &[Part],
 ) -> Result<bool> {
     let completed = yard.store.complete(upload, parts).await?;
-    if completed == Completed::Done {
-        return Ok(true);
+    match completed {
+        Completed::Done => return Ok(true),
+        // Only what has ended cannot become an object any more.
+        Completed::Broken => yard.store.abort(upload).await?,
+        Completed::NoSuchUpload | Completed::Occupied => {}
     }
     let found = yard.store.look_up(&upload.key).await?;
     match (completed, found) {
@@ -181,7 +184,7 @@ pub(super) async fn complete(
         }
         (Completed::Occupied, Found::Nothing) => Err(Error::transient("complete", &upload.key)
             .because("an object of that name was there, and is gone again")),
-        (Completed::NoSuchUpload | Completed::Done, _) => Ok(false),
+        (Completed::NoSuchUpload | Completed::Broken | Completed::Done, _) => Ok(false),
     }
 }
 

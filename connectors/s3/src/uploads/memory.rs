@@ -149,7 +149,12 @@ impl MemoryStore {
                 Fate::Done => Some(work(&mut inner)),
                 Fate::Refused => Some(Err(lost())),
                 Fate::Unanswered => Some(work(&mut inner).and_then(|_| Err(lost()))),
-                Fate::Orphaned(Orphan::Never) => None,
+                Fate::Orphaned(Orphan::Never) => {
+                    if call == Call::Complete {
+                        inner.lose_parts(key);
+                    }
+                    None
+                }
                 Fate::Orphaned(Orphan::Before) => work(&mut inner).map_or(None, |_| None),
                 Fate::Orphaned(Orphan::Later) => {
                     inner.late.push(Box::new(|inner| drop(work(inner))));
@@ -168,6 +173,14 @@ impl MemoryStore {
 }
 
 impl Inner {
+    /// What is left of the parts of `key` when a call to complete it is cut off in the middle.
+    fn lose_parts(&mut self, key: &str) {
+        let of_key = |open: &&mut Open| open.key == key;
+        for open in self.uploads.values_mut().filter(of_key) {
+            open.parts.pop_first();
+        }
+    }
+
     fn complete(&mut self, upload: &Upload, parts: &[Part]) -> Completed {
         if self.completed.contains(&upload.id) && self.calls.len().is_multiple_of(3) {
             return Completed::Occupied;
@@ -177,6 +190,10 @@ impl Inner {
         }
         if self.objects.contains_key(&upload.key) {
             return Completed::Occupied;
+        }
+        let is_lost = |part: &Part| !self.uploads[&upload.id].parts.contains_key(&part.number);
+        if parts.iter().any(is_lost) {
+            return Completed::Broken;
         }
         let Some(open) = self.uploads.remove(&upload.id) else {
             return Completed::NoSuchUpload;
