@@ -143,6 +143,8 @@ impl Sink for S3Sink {
                 Arc::new(Multipart::new(client, options.new_object()))
             }
         };
+        // A bucket that is not there, or not here, is told now, not when the first object is full.
+        store.open_uploads(options.path.0.literal_prefix()).await?;
         let limits = Limits::new(options.part_size.0, options.rotate.size.map(|size| size.0));
         let engine = open(options, store, limits, towpath_sdk::now_ms, context).await?;
         self.engine = Some(engine);
