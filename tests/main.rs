@@ -14,3 +14,4 @@ mod fuzz;
 mod harness;
 mod layout;
 mod pipelines;
+mod s3;

@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use towpath_rig::Store;
+
 use crate::harness::{Workdir, read_lines};
+use crate::s3::workdir_with;
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines")
@@ -12,7 +15,22 @@ fn examples() -> PathBuf {
 
 /// A workdir that looks like the repository's root to a pipeline.
 fn clone_of_the_repository() -> Workdir {
-    let workdir = Workdir::new();
+    fill(Workdir::new())
+}
+
+/// One whose commands find a store, with an archive as the examples read it.
+fn clone_with_a_store() -> (Workdir, Store) {
+    let store = Store::in_process();
+    for (number, hour) in ["06", "07"].into_iter().enumerate() {
+        let line = |status: u32| format!("{{\"path\":\"/{hour}\",\"status\":{status}}}\n");
+        let content: String = (200..300).map(line).collect();
+        let key = format!("nginx/dt=2026-02-14/hr={hour}/{number:020}.json");
+        store.put(&key, content);
+    }
+    (fill(workdir_with(&store.endpoint())), store)
+}
+
+fn fill(workdir: Workdir) -> Workdir {
     let mut directories = vec![examples()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
@@ -63,7 +81,7 @@ fn every_example_has_cases_and_they_hold() {
 #[test]
 fn every_example_checks_and_runs_twice() {
     for name in names() {
-        let workdir = clone_of_the_repository();
+        let (workdir, _store) = clone_with_a_store();
         workdir.towpath(&["check", &name]).expect_code(0);
         assert!(
             !workdir.path("out").exists(),

@@ -16,6 +16,8 @@ pub struct Workdir {
     dir: Option<TempDir>,
     /// Commands run without root's right to read and write everything.
     as_nobody: bool,
+    /// What commands find in their environment besides what the tests do.
+    env: Vec<(String, String)>,
 }
 
 /// What a command left behind.
@@ -51,6 +53,7 @@ impl Workdir {
         let workdir = Self {
             dir: Some(dir),
             as_nobody: false,
+            env: Vec::new(),
         };
         // Tests run side by side: each worker takes a free port.
         workdir.write("towpath.yaml", "admin: { listen: \"127.0.0.1:0\" }\n");
@@ -126,7 +129,13 @@ impl Workdir {
         };
         command.args(args).current_dir(self.root());
         prepare(&mut command);
+        command.envs(self.env.iter().cloned());
         command
+    }
+
+    /// Commands find `value` in their environment from now on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     /// Runs a command to its end.

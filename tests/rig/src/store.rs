@@ -23,6 +23,9 @@ pub const REGION: &str = "us-east-1";
 /// The one bucket.
 pub const BUCKET: &str = "bucket";
 
+const IN_PROCESS: &str = "s3s-fs";
+const MINIO: &str = "MinIO";
+
 /// A server with an empty bucket, and a client to look into it that owes nothing to the code
 /// under test.
 pub struct Store {
@@ -57,17 +60,29 @@ pub struct Content {
 impl Store {
     /// The in-process server, and MinIO if it was built.
     pub fn all() -> Vec<Self> {
-        let minio = minio::program().map(|program| Kind::Minio {
-            program,
-            running: None,
-        });
-        let kinds = [Some(Kind::InProcess(InProcess::default())), minio];
-        kinds.into_iter().flatten().map(Self::new).collect()
+        Self::names().into_iter().map(Self::named).collect()
+    }
+
+    /// The names of those.
+    pub fn names() -> Vec<&'static str> {
+        let minio = minio::program().map(|_| MINIO);
+        [Some(IN_PROCESS), minio].into_iter().flatten().collect()
+    }
+
+    /// One of those.
+    pub fn named(name: &str) -> Self {
+        Self::new(match minio::program() {
+            Some(program) if name == MINIO => Kind::Minio {
+                program,
+                running: None,
+            },
+            _ => Kind::InProcess(InProcess::default()),
+        })
     }
 
     /// The in-process server.
     pub fn in_process() -> Self {
-        Self::new(Kind::InProcess(InProcess::default()))
+        Self::named(IN_PROCESS)
     }
 
     fn new(kind: Kind) -> Self {
@@ -75,8 +90,8 @@ impl Store {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let name = match kind {
-            Kind::InProcess(_) => "s3s-fs",
-            Kind::Minio { .. } => "MinIO",
+            Kind::InProcess(_) => IN_PROCESS,
+            Kind::Minio { .. } => MINIO,
         };
         let mut store = Self {
             name,
