@@ -32,7 +32,9 @@ impl Piece {
         for stretch in stretches.into_iter().rev() {
             let size = stretch.batch.as_bytes().len();
             bytes += size;
-            if can_be_cut && bytes > PIECE_BYTES && bytes > size {
+            let next = pieces.last().and_then(|piece| piece.stretches.last());
+            let within = next.is_some_and(|next| stretch.shares_record(next));
+            if can_be_cut && !within && bytes > PIECE_BYTES && bytes > size {
                 bytes = size;
                 let offsets = pieces.last().map(Self::begin).unwrap_or_default();
                 pieces.push(Self {
@@ -138,6 +140,24 @@ mod tests {
         ];
         assert_eq!(pieces(all), expected);
         assert_eq!(pieces(Vec::new()), [(vec![], vec![90, 95])]);
+    }
+
+    /// Where topics or keys change within it, a record is several stretches.
+    #[test]
+    fn no_set_ends_within_a_record() {
+        let all = vec![
+            stretch(0, 10, 9),
+            stretch(0, 20, 9),
+            stretch(0, 20, 9),
+            stretch(0, 20, 9),
+            stretch(1, 20, 9),
+        ];
+        let expected = [
+            (vec![10], vec![20, 20]),
+            (vec![20, 20, 20], vec![90, 20]),
+            (vec![20], vec![90, 95]),
+        ];
+        assert_eq!(pieces(all), expected);
     }
 
     #[test]

@@ -100,6 +100,16 @@ impl Stretch {
         original
     }
 
+    /// Whether its last record and the first one of `next` came of the same record.
+    pub fn shares_record(&self, next: &Self) -> bool {
+        let last = self.positions.last().copied().or_else(|| {
+            let next_offset = self.batch.header().next_offset();
+            u64::try_from(next_offset - 1).ok()
+        });
+        let place = |stretch: &Self| (stretch.origin.clone(), stretch.partition);
+        place(self) == place(next) && last.is_some() && last == next.offset
+    }
+
     /// Whether its batch can be appended as it is: it has no record below `from_offset`, and none is
     /// missing between them.
     pub fn goes_whole(&self, from_offset: i64) -> bool {

@@ -122,6 +122,11 @@ impl Writer {
             Some(_) if self.rotate.is_some() => self.unknown(path),
             // Its first bytes are compared when it is opened.
             Some(known) => match differs_outside(&known, found) {
+                // What is empty has no form yet.
+                None if known.length == 0 => Ok(Place::Ours(Known {
+                    form: self.form,
+                    ..known
+                })),
                 None => Ok(Place::Ours(known)),
                 Some(_) if !self.is_current(generation) => self.unknown(path),
                 Some(how) => Err(not_ours(&self.connector, path, &how)),
