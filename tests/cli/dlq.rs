@@ -84,6 +84,24 @@ fn dead_letters_are_listed_shown_and_dropped() {
 }
 
 #[test]
+fn a_retry_does_not_chase_what_is_refused_again() {
+    let workdir = with_dead_letters();
+    let worker = workdir.start(&["bad.yaml"]);
+    wait_for("the worker", || {
+        workdir.json(&["status"])["pid"].is_number().then_some(())
+    });
+    // Slowly, so that each is refused again before the next is retried.
+    let topic = "bad.in.dead-letters";
+    let retried = workdir.json(&["dlq", "retry", topic, "--rate", "2", "--limit", "5"]);
+    assert_eq!(retried["letters"], 2, "{retried}");
+    wait_for("the letters", || {
+        let listed = workdir.json(&["dlq", "list"]);
+        (listed[0]["letters"] == 2).then_some(())
+    });
+    worker.stop();
+}
+
+#[test]
 fn dead_letters_are_retried_without_a_worker_and_with_one() {
     let workdir = with_dead_letters();
     let topic = "bad.in.dead-letters";

@@ -1,6 +1,8 @@
 //! `towpath dlq retry`: request after request, paced by `--rate`.
 //!
 //! Each request is one commit, so it can end at any moment: what was retried is, and the rest is not.
+//! The first one fixes where all of them end: what is refused again meanwhile is a letter of the next
+//! command.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -93,6 +95,7 @@ async fn retry_all(
     let mut request = RetryRequest {
         filters: args.filters.filters.clone(),
         after: None,
+        until: None,
         limit: None,
         dry_run: args.dry_run,
     };
@@ -115,6 +118,7 @@ async fn retry_all(
             Err(failure) => break Err(failure),
         };
         request.after = retried.after;
+        request.until = Some(retried.until.clone());
         let letters = summary.add(retried);
         bar.set_message(format!("{}...", counted(summary.letters, "dead letter")));
         if let Some(rate) = rate {

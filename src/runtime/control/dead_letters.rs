@@ -6,6 +6,7 @@
 //! nothing here shows either any more, while the topic keeps them as long as its retention says.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -193,7 +194,7 @@ impl Control {
             let full = self.scan(
                 (&info, &marks),
                 held.partition,
-                from,
+                from..u64::MAX,
                 &mut |record, letter| {
                     if page.letters.len() == limit {
                         return false;
@@ -257,7 +258,7 @@ impl Control {
             self.scan(
                 (info, &marks),
                 held.partition,
-                from,
+                from..u64::MAX,
                 &mut |record, letter| {
                     if !filters.iter().all(|filter| filter.holds(letter)) {
                         return true;
@@ -306,19 +307,19 @@ impl Control {
         dropped.unwrap_or(0).max(held.start_offset)
     }
 
-    /// Gives `take` the records from offset `from` on that are not marked, until it says false;
-    /// whether it did.
+    /// Gives `take` the records with these offsets that are not marked, until it says false; whether
+    /// it did.
     pub(super) fn scan(
         &self,
         (info, marks): (&TopicInfo, &Marks),
         partition: u32,
-        from: u64,
+        offsets: Range<u64>,
         take: &mut dyn FnMut(&Record<'_>, &Letter<'_>) -> bool,
     ) -> Result<bool> {
         let failed = |error| log_error(&format!("read topic {}", info.name), error);
         let mut reader = self
             .log
-            .reader(&info.name, partition, from, ReadTo::Committed)
+            .reader(&info.name, partition, offsets.start, ReadTo::Committed)
             .map_err(failed)?;
         while let (from, Some(batches)) =
             (reader.offset(), reader.next(READ_BYTES).map_err(failed)?)
@@ -328,6 +329,9 @@ impl Control {
                     Error::fatal("read", format!("topic {}", info.name)).because(error)
                 })?;
                 let offset = offset_of(&record);
+                if offset >= offsets.end {
+                    return Ok(false);
+                }
                 if offset >= from
                     && !marks.contains(partition, offset)
                     && !take(&record, &Letter::of(&record))

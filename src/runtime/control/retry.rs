@@ -41,6 +41,10 @@ pub struct RetryRequest {
     /// Where the request before ended: partition and offset.
     #[serde(default)]
     pub after: Option<(u32, u64)>,
+    /// The `until` of the first answer, so that what is refused again is not retried without end; by
+    /// default the retry ends where the topic ends now.
+    #[serde(default)]
+    pub until: Option<BTreeMap<u32, u64>>,
     /// Letters at most; 10,000 is the most of one request.
     #[serde(default)]
     pub limit: Option<u64>,
@@ -58,6 +62,8 @@ pub struct Retried {
     pub left: Vec<LeftGroup>,
     /// Continues behind this request; `None` at the end.
     pub after: Option<(u32, u64)>,
+    /// The offset at which the retry ends, by partition.
+    pub until: BTreeMap<u32, u64>,
     /// Whether nothing was changed.
     pub dry_run: bool,
 }
@@ -118,6 +124,7 @@ impl Control {
         let marks = Marks::of(&self.log, &info);
         let readers = self.retry_readers();
         let limit = request.limit.unwrap_or(LETTERS_MAX).min(LETTERS_MAX);
+        let until = request.until.clone().unwrap_or_else(|| ends(&info));
         let mut chosen = Chosen::default();
         let mut after = request.after;
         let mut full = false;
@@ -136,12 +143,13 @@ impl Control {
                 }
                 taken
             };
-            full = self.scan((&info, &marks), held.partition, from, take)?;
+            let to = until.get(&held.partition).copied().unwrap_or(0);
+            full = self.scan((&info, &marks), held.partition, from..to, take)?;
             if full {
                 break;
             }
         }
-        let told = chosen.told(after.filter(|_| full), request.dry_run);
+        let told = chosen.told(after.filter(|_| full), until, request.dry_run);
         if !request.dry_run && !chosen.letters.is_empty() {
             self.hand_over_letters(&info, &marks, chosen, &readers)?;
         }
@@ -259,7 +267,7 @@ impl Chosen {
         true
     }
 
-    fn told(&self, after: Option<(u32, u64)>, dry_run: bool) -> Retried {
+    fn told(&self, after: Option<(u32, u64)>, until: BTreeMap<u32, u64>, dry_run: bool) -> Retried {
         let groups = self
             .groups
             .iter()
@@ -280,9 +288,18 @@ impl Chosen {
             groups: groups.collect(),
             left: left.collect(),
             after,
+            until,
             dry_run,
         }
     }
+}
+
+/// Where the partitions of a topic end.
+fn ends(info: &TopicInfo) -> BTreeMap<u32, u64> {
+    let partitions = info.partitions.iter();
+    partitions
+        .map(|held| (held.partition, held.committed_offset))
+        .collect()
 }
 
 /// What is retried is as bytes what it was as a dead letter. Its letters are old, so once they are

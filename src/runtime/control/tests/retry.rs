@@ -147,6 +147,28 @@ fn what_is_retried_is_a_dead_letter_no_more() {
 }
 
 #[test]
+fn what_is_refused_again_meanwhile_is_not_retried_without_end() {
+    let bench = bench_of_letters(2);
+    bench.refuse(0, "p.out", "decoded text", 0..4);
+    bench.refuse(1, "p.out", "decoded text", 4..6);
+    let mut request = limit(3);
+    let mut counts = Vec::new();
+    loop {
+        let retried = bench.retry(&request).expect("it is retried");
+        counts.push(count(&retried));
+        assert!(counts.len() < 10, "{counts:?}");
+        bench.refuse(0, "p.out", "decoded text", 10..12);
+        bench.refuse(1, "p.out", "decoded text", 12..14);
+        request.after = retried.after;
+        request.until = Some(retried.until);
+        if retried.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(counts.iter().sum::<u64>(), 6, "{counts:?}");
+}
+
+#[test]
 fn letters_that_cannot_be_retried_stay_and_say_why() {
     let bench = bench_of_letters(1);
     bench.refuse(0, "p.gone", "decoded text", 0..2);
