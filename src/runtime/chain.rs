@@ -59,6 +59,11 @@ impl Chain {
         self.growth_left = GROWTH_BYTES;
     }
 
+    /// What the records of this append set may still grow by, before the chain too.
+    pub fn growth_left(&mut self) -> &mut usize {
+        &mut self.growth_left
+    }
+
     /// Gets ready for the records of `sequence`: once, before the first of them. What is remembered
     /// of them is in `state`; without it nothing is.
     ///

@@ -210,7 +210,15 @@ impl Intake {
             let (parts, reached) = match (reached, &self.new_decoder, early) {
                 (Reached::Undecoded, Some(new_decoder), Some(early)) => {
                     let (on_error, decoded) = (&self.on_error, Reached::Decoded(early.input));
-                    let parts = decode(batch, from_offset, new_decoder, on_error, refused)?;
+                    let growth_left = self.chain.growth_left();
+                    let parts = decode(
+                        batch,
+                        from_offset,
+                        new_decoder,
+                        on_error,
+                        growth_left,
+                        refused,
+                    )?;
                     (parts, decoded)
                 }
                 _ => (unwrap(batch, from_offset, Offsets::Dense)?, reached),

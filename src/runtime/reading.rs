@@ -126,8 +126,8 @@ impl Reading {
     }
 
     /// Reads from one input after the other, beginning with the one whose turn it is, until there
-    /// is enough for one write; nothing when none has anything. What is retried comes alone, as what
-    /// comes of it goes into one set. Waits for the disk.
+    /// is enough for one write; nothing when none has anything. What is retried comes alone and batch
+    /// by batch, as what comes of a read of it goes into one set. Waits for the disk.
     ///
     /// # Errors
     /// What may pass; anything else stops one input.
@@ -153,7 +153,11 @@ impl Reading {
                 partition,
                 offset,
             } = &input.partition;
-            let batches = match input.reader.next(READ_BYTES) {
+            let bytes_max = match input.reached {
+                Some(_) => 1,
+                None => READ_BYTES,
+            };
+            let batches = match input.reader.next(bytes_max) {
                 Ok(Some(batches)) => batches,
                 Ok(None) => continue,
                 Err(error) => {

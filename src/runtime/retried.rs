@@ -19,6 +19,10 @@
 //!    as with any input: the record in a topic, the sink's state, or a new letter.
 //! 3. Until then the copy is kept: the registration pins it, also that of a source, whose group has
 //!    an offset in each partition from the set of the first copy on.
+//!
+//! What comes of one read goes into one append set, as nobody could go on within it. So that it is
+//! never more than the log takes, letters are copied in small batches, each is read alone, and what
+//! a decoder makes of letters counts as their growth: beyond that they are refused.
 
 use std::sync::Arc;
 
@@ -180,13 +184,15 @@ pub(crate) fn unwrap(batch: &Batch, from_offset: i64, offsets: Offsets) -> Resul
     Ok(unwrapping.finish())
 }
 
-/// Decodes what the letters of `batch` from `from_offset` on hold. What is bad still is added to
-/// `refused`, as far as `on_error` allows.
+/// Decodes what the letters of `batch` from `from_offset` on hold: what comes of them may be larger
+/// than they are by `growth_left`. What is bad still, or too large, is added to `refused`, as far as
+/// `on_error` allows.
 pub(crate) fn decode(
     batch: &Batch,
     from_offset: i64,
     new_decoder: &NewDecoder,
     on_error: &Tolerance,
+    growth_left: &mut usize,
     refused: &mut Vec<Refused>,
 ) -> Result<Vec<Stretch>> {
     let mut unwrapping = Unwrapping::default();
@@ -197,7 +203,7 @@ pub(crate) fn decode(
         }
         let letter = Letter::of(&record);
         unwrapping.begin(Way::of(&letter), 0);
-        let decoded = decode_one(&letter, new_decoder, &mut unwrapping);
+        let decoded = decode_one(&letter, new_decoder, growth_left, &mut unwrapping);
         unwrapping.keyed |= record.key.is_some();
         if let Some(bad) = decoded? {
             on_error.refuse(refused, bad)?;
@@ -210,6 +216,7 @@ pub(crate) fn decode(
 fn decode_one(
     letter: &Letter<'_>,
     new_decoder: &NewDecoder,
+    growth_left: &mut usize,
     unwrapping: &mut Unwrapping,
 ) -> Result<Option<Refused>> {
     let (headers, head) = match letter.own() {
@@ -231,8 +238,17 @@ fn decode_one(
         decoder.lose_beginning();
     }
     let payload = letter.record.value.unwrap_or_default();
-    let decoded = decoder.decode(payload, &envelope, &mut unwrapping.builder);
+    let mut made = BatchBuilder::default();
+    let decoded = decoder.decode(payload, &envelope, &mut made);
+    let decoded = decoded.and_then(|()| {
+        let grown = made.size_bytes().saturating_sub(payload.len());
+        grow(grown, growth_left)
+    });
     let (Err(error), Some(way)) = (decoded, &unwrapping.way) else {
+        for record in made.finish().iter().flat_map(Batch::records) {
+            let copied = unwrapping.builder.copy(&record.map_err(malformed)?);
+            copied.map_err(malformed)?;
+        }
         return Ok(None);
     };
     if error.kind() != ErrorKind::Record {
@@ -244,6 +260,16 @@ fn decode_one(
         error: Error::record("read", format!("a retried record of {name}")).because(error),
         record: Original::undecoded(&way.origin, payload, &envelope, decoder.head()),
     }))
+}
+
+/// Takes `bytes` of what is left, if that is enough.
+fn grow(bytes: usize, growth_left: &mut usize) -> Result<()> {
+    *growth_left = growth_left.checked_sub(bytes).ok_or_else(|| {
+        Error::record("take", "what was decoded")
+            .because("what is retried at once may grow by 16 MiB")
+            .remedy("retry it alone (`--limit 1`), or have the source read it again")
+    })?;
+    Ok(())
 }
 
 /// What records must have in common to stand in one stretch.

@@ -9,6 +9,7 @@ mod retried;
 mod schemas;
 mod streams;
 mod transforms;
+mod undecoded;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

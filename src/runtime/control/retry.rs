@@ -23,6 +23,9 @@ use crate::spec::RETENTION_MS;
 const LETTERS_MAX: u64 = 10_000;
 const BYTES_MAX: usize = 8 << 20;
 const BLOCKS_MAX: usize = 128;
+/// How large a batch of copies is at most (but one letter's): a read of them takes one, and what
+/// comes of a read goes into one append set.
+pub(super) const BATCH_BYTES: usize = 256 << 10;
 
 /// Why letters stay where they are.
 const NO_LETTERS: &str = "they are no dead letters: `towpath dlq list` names the topics of these";
@@ -93,8 +96,8 @@ pub struct LeftGroup {
 /// Letters that were chosen to be retried, and how many of which kind.
 #[derive(Default)]
 struct Chosen {
-    /// By retry topic and partition.
-    builders: BTreeMap<(String, u32), BatchBuilder>,
+    /// Batches of copies by retry topic and partition; the last one of each is not full.
+    copies: BTreeMap<(String, u32), Vec<BatchBuilder>>,
     /// Where they stand, by partition and offset.
     letters: Vec<(u32, u64)>,
     /// What their marks are in.
@@ -171,18 +174,16 @@ impl Control {
             ..AppendSet::default()
         };
         set.state.extend(marks.stale(&first_kept.collect()));
-        for ((topic, partition), builder) in &mut chosen.builders {
-            let Some(batch) = builder.finish() else {
-                continue;
-            };
+        for ((topic, partition), builders) in &mut chosen.copies {
             let name: Arc<str> = topic.as_str().into();
             set.offsets
                 .extend(self.beginning(&name, *partition, readers)?);
-            set.batches.push(TopicBatch {
-                topic: name,
+            let batches = builders.iter_mut().filter_map(BatchBuilder::finish);
+            set.batches.extend(batches.map(|batch| TopicBatch {
+                topic: name.clone(),
                 partition: *partition,
                 batch,
-            });
+            }));
         }
         self.commit(set).map(|_| ())
     }
@@ -255,8 +256,19 @@ impl Chosen {
         let fits = (self.letters.len() as u64) < limit
             && (is_first || self.bytes + bytes <= BYTES_MAX)
             && (self.blocks.len() < BLOCKS_MAX || self.blocks.contains(&block_of(place)));
-        let builder = self.builders.entry((topic, partition_of(reached)));
-        if !fits || builder.or_default().copy(record).is_err() {
+        if !fits {
+            return false;
+        }
+        let builders = self.copies.entry((topic, partition_of(reached)));
+        let builders = builders.or_default();
+        if builders
+            .last()
+            .is_none_or(|last| last.size_bytes() + bytes > BATCH_BYTES)
+        {
+            builders.push(BatchBuilder::default());
+        }
+        let last = builders.last_mut();
+        if last.is_none_or(|last| last.copy(record).is_err()) {
             return false;
         }
         self.letters.push(place);

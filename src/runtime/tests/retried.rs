@@ -194,6 +194,38 @@ sources:
     assert_eq!(values[18..], ["bad 13", "bad 6"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_retried_is_taken_batch_by_batch() {
+    let scene = Scene::new();
+    let yaml = "
+sources:
+  in: { type: numbers, topic: t, count: 3000, on_error: { action: dead_letter, topic: bad },
+        transforms: { type: pick, refuse_every: 1 } }
+";
+    assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
+    assert_eq!(letters(&scene.retry("bad", None)), 3_000);
+    let mended = yaml.replace("refuse_every: 1", "refuse_every: 10000");
+    assert_eq!(scene.drain(&mended).await, Vec::<String>::new());
+    assert_eq!(scene.values("t").len(), 3_000);
+    let batches = |topic: &str| {
+        let info = scene.log.topic(topic).expect("it is there");
+        let mut count = 0;
+        for held in info.partitions {
+            let reader = scene
+                .log
+                .reader(topic, held.partition, 0, ReadTo::Committed);
+            let mut reader = reader.expect("it can be read");
+            while let Some(batches) = reader.next(1).expect("it can be read") {
+                count += batches.len();
+            }
+        }
+        count
+    };
+    let copied = batches("__towpath.retry.p.in");
+    assert!(copied > 2, "{copied}");
+    assert_eq!(batches("t"), copied, "a set each");
+}
+
 /// A transform that has seen a record, and one behind it that refused it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_seen_before_is_not_dropped() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::retry::BATCH_BYTES;
 use super::*;
 
 const BAD: &str = "bad";
@@ -166,6 +167,29 @@ fn what_is_refused_again_meanwhile_is_not_retried_without_end() {
         }
     }
     assert_eq!(counts.iter().sum::<u64>(), 6, "{counts:?}");
+}
+
+#[test]
+fn copies_stand_in_small_batches() {
+    let bench = bench_of_letters(1);
+    bench.refuse(0, "p.out", "decoded text", 0..5_000);
+    let retried = bench.retry(&RetryRequest::default());
+    assert_eq!(count(&retried.expect("it is retried")), 5_000);
+    assert_eq!(bench.retried(1), numbers(0..5_000));
+    let log = &bench.control.log;
+    let reader = log.reader(
+        "__towpath.retry.p.out",
+        1,
+        0,
+        towpath_log::ReadTo::Committed,
+    );
+    let mut reader = reader.expect("it is there");
+    let mut sizes = Vec::new();
+    while let Some(batches) = reader.next(1).expect("it can be read") {
+        sizes.extend(batches.iter().map(|batch| batch.as_bytes().len()));
+    }
+    let largest = sizes.iter().max().expect("batches");
+    assert!(*largest <= BATCH_BYTES && sizes.len() <= 6, "{sizes:?}");
 }
 
 #[test]
