@@ -258,7 +258,8 @@ fn decode_one(
     Ok(Some(Refused {
         stage: Stage::Decode,
         error: Error::record("read", format!("a retried record of {name}")).because(error),
-        record: Original::undecoded(&way.origin, payload, &envelope, decoder.head()),
+        // The letter's, when it is the head that the decoder does not take.
+        record: Original::undecoded(&way.origin, payload, &envelope, decoder.head().or(head)),
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Letters of what a source could not decode, which are decoded anew.
 
 use towpath_record::{Batch, BatchBuilder, Header};
-use towpath_sdk::config::InputFormat;
+use towpath_sdk::config::{CsvOptions, InputFormat};
 use towpath_sdk::{HEAD_HEADER, NewDecoder, OnError, Refused, Schemas, Tolerance};
 
 use super::*;
@@ -51,6 +51,24 @@ fn decode_again(
         &mut refused,
     );
     (decoded.expect("it is decoded"), refused)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_keeps_the_head_that_a_decoder_does_not_take() {
+    let scene = Scene::new();
+    let csv = decoder(&scene, InputFormat::Csv(CsvOptions::default()));
+    let letters = undecoded(&[(Some("a,a"), "1,2"), (Some("a,b"), "1"), (None, "1,2")]);
+    let (_, refused) = decode_again(&letters, &csv, 1 << 20);
+    let head = |bad: &Refused| {
+        let header = bad.record.headers().iter().next()?.expect("a header");
+        assert_eq!(header.key, HEAD_HEADER.as_bytes());
+        Some(String::from_utf8_lossy(header.value?).into_owned())
+    };
+    let heads: Vec<_> = refused.iter().map(head).collect();
+    assert_eq!(
+        heads,
+        [Some("a,a".to_owned()), Some("a,b".to_owned()), None]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
