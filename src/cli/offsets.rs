@@ -9,7 +9,7 @@ use towpath_runtime::status::ConnectorKind;
 use super::client::{Client, Purpose, escape};
 use super::data::DataArgs;
 use super::failure::Failure;
-use super::output::{Align, Output, Table, count, size, time};
+use super::output::{Align, Output, Table, count, counted, size, time};
 
 /// Show, move or forget how far connectors got
 #[derive(Debug, Args)]
@@ -96,8 +96,15 @@ pub async fn offsets(args: OffsetsArgs, output: Output) -> Result<(), Failure> {
             let answer: Result<ForgetAnswer, _> = client.delete(&path(&connector)).await;
             client.close()?;
             output.data(&answer?, |answer| {
+                let letters = match answer.letters {
+                    0 => String::new(),
+                    letters => format!(
+                        "{} that waited to be retried went with it\n",
+                        counted(letters, "dead letter")
+                    ),
+                };
                 format!(
-                    "forgot {}: in a pipeline that still has it, it begins anew\n",
+                    "forgot {}: in a pipeline that still has it, it begins anew\n{letters}",
                     answer.connector
                 )
             })

@@ -9,7 +9,7 @@ use towpath_sdk::{Result, SinkTopic};
 
 use crate::clock::now_ms;
 use crate::commit::log_error;
-use crate::retried::reached_in;
+use crate::retried::{reached_in, waiting};
 use crate::spec::ConnectorSpec;
 use crate::step::Sequence;
 
@@ -47,16 +47,8 @@ pub(crate) fn sequences(assigned: &[Assigned]) -> impl Iterator<Item = Sequence>
 
 /// Whether anything is to be retried that was not yet.
 pub(crate) fn has_retried(spec: &ConnectorSpec, log: &Log) -> bool {
-    let group = log.group(spec.owner());
-    let has_more = |topic: TopicInfo| {
-        topic.partitions.iter().any(|held| {
-            let place = (topic.name.clone(), held.partition);
-            let done = group.as_ref().and_then(|group| group.offsets.get(&place));
-            held.end_offset > done.copied().unwrap_or(held.start_offset)
-        })
-    };
-    let retried = spec.retry_topics();
-    retried.filter_map(|name| log.topic(&name)).any(has_more)
+    let mut retried = spec.retry_topics();
+    retried.any(|topic| waiting(log, &topic, spec.owner()) > 0)
 }
 
 /// A topic as it stands in the log.

@@ -7,11 +7,11 @@ use towpath_log::{Log, Registration, RegistrationInfo};
 use towpath_pipeline::{Loaded, Topic, WorkerConfig};
 use towpath_sdk::config::Span;
 use towpath_sdk::{Error, Result, is_internal_topic};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::clock::now_ms;
 use crate::commit::log_error;
-use crate::retried::retry_topic;
+use crate::retried::{retried_of, retry_topic, waiting};
 use crate::spec::{ConnectorSpec, topic_config};
 
 /// A registration is renewed when it is older than this, so that a connector which ran for long
@@ -32,6 +32,18 @@ fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
     let is_known = |name: &str| known.iter().any(|old| old.registration.name == name);
     if is_known(&spec.name) {
         return Ok(());
+    }
+    let topic = retry_topic(&spec.name);
+    for Registration { name, .. } in known.iter().map(|old| &old.registration) {
+        let letters = waiting_of(&known, log, name, &topic);
+        if letters > 0 {
+            return Err(Error::configuration("start", &spec.name)
+                .because(format!(
+                    "{letters} dead letters of {name}, which had this name, still wait in {topic} to \
+                     be retried"
+                ))
+                .remedy("run without it until they are, or give it another name"));
+        }
     }
     if let Some(former) = spec.configured.formerly.as_deref() {
         let rival = specs.iter().find(|other| {
@@ -89,6 +101,44 @@ fn check_one(log: &Log, spec: &ConnectorSpec, specs: &[ConnectorSpec], fresh: bo
     }
 }
 
+/// How many letters wait in retry topic `topic` for connector `name`, if it reads that.
+fn waiting_of(known: &[RegistrationInfo], log: &Log, name: &str, topic: &str) -> u64 {
+    let known = known.iter().map(|known| &known.registration);
+    let mut readers =
+        known.filter(|known| known.name == name && known.topics.iter().any(|held| held == topic));
+    readers
+        .next()
+        .map_or(0, |reader| waiting(log, topic, reader.group_name()))
+}
+
+/// Settles under which former name a connector reads what is retried. A name that another one has
+/// is its own. One that `formerly` no longer tells is kept while letters wait under it.
+///
+/// For connectors that were checked: none takes over what another one runs with.
+pub(crate) fn settle_former_names(log: &Log, specs: &mut [ConnectorSpec]) {
+    let names: BTreeSet<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+    let known = log.registrations();
+    for spec in specs {
+        let name = spec.name.clone();
+        let former = &mut spec.configured.formerly;
+        former.take_if(|former| names.contains(&**former));
+        let own = known.iter().find(|known| known.registration.name == *name);
+        for topic in own.iter().flat_map(|own| &own.registration.topics) {
+            let Some(left) = retried_of(topic).filter(|left| !names.contains(*left)) else {
+                continue;
+            };
+            let letters = waiting_of(&known, log, &name, topic);
+            if letters > 0 && former.as_deref() != Some(left) {
+                warn!(
+                    connector = &*name,
+                    letters, "still reads {topic}, where letters wait to be retried"
+                );
+                *former = Some(left.to_owned());
+            }
+        }
+    }
+}
+
 /// Creates the topics whose format is known; the others are created by the stream that writes them,
 /// when it knows what it reads. Idempotent. Waits for the disk.
 pub(crate) fn create_topics(log: &Log, loaded: &Loaded, config: &WorkerConfig) -> Result<()> {
@@ -109,6 +159,11 @@ pub(crate) fn create_topics(log: &Log, loaded: &Loaded, config: &WorkerConfig) -
 pub(crate) fn register_all(log: &Log, specs: &[ConnectorSpec]) -> Result<()> {
     for spec in specs {
         take_over(log, spec)?;
+        let known = log.registrations();
+        if !known.iter().any(|old| old.registration.name == *spec.name) {
+            // What was retried of another one that had the name is done.
+            delete_retry_topic(log, &retry_topic(&spec.name))?;
+        }
     }
     specs
         .iter()
@@ -169,15 +224,29 @@ pub(crate) fn release_orphans(
 }
 
 /// Forgets a connector, and first what is to be retried of it: one of that name that comes later
-/// would take it for its own. Waits for the disk.
-pub(crate) fn forget(log: &Log, name: &str) -> Result<()> {
+/// would take it for its own. Gives how many letters waited there. Waits for the disk.
+pub(crate) fn forget(log: &Log, name: &str) -> Result<u64> {
     let topic = retry_topic(name);
-    if log.topic(&topic).is_some() {
-        log.delete_topic(&topic)
-            .map_err(|error| log_error(&format!("delete topic {topic}"), error))?;
+    let letters = waiting_of(&log.registrations(), log, name, &topic);
+    if letters > 0 {
+        warn!(
+            connector = name,
+            letters, "dead letters that waited in {topic} to be retried are deleted with it"
+        );
     }
+    delete_retry_topic(log, &topic)?;
     log.forget(name)
-        .map_err(|error| log_error("forget a connector", error))
+        .map_err(|error| log_error("forget a connector", error))?;
+    Ok(letters)
+}
+
+fn delete_retry_topic(log: &Log, topic: &str) -> Result<()> {
+    match log.topic(topic) {
+        Some(_) => log
+            .delete_topic(topic)
+            .map_err(|error| log_error(&format!("delete topic {topic}"), error)),
+        None => Ok(()),
+    }
 }
 
 /// How long ago a connector was last configured.

@@ -26,7 +26,7 @@
 
 use std::sync::Arc;
 
-use towpath_log::{Log, PARTITIONS_MAX, ReadTo};
+use towpath_log::{Log, PARTITIONS_MAX, PartitionInfo, ReadTo};
 use towpath_record::{Batch, BatchBuilder, BatchError, Headers};
 use towpath_sdk::{
     Envelope, Error, ErrorKind, HEAD_HEADER, NewDecoder, Origin, Original, Place, Reached, Refused,
@@ -52,6 +52,27 @@ const READ_BYTES: usize = 1 << 20;
 /// The topic that holds what is to be retried of a connector with this full name.
 pub(crate) fn retry_topic(connector: &str) -> String {
     format!("{TOPIC}{connector}")
+}
+
+/// Whose retry topic `topic` is, by full name; `None`: it is no retry topic.
+pub(crate) fn retried_of(topic: &str) -> Option<&str> {
+    topic.strip_prefix(TOPIC)
+}
+
+/// How many letters wait in retry topic `topic` for `group`, which reads it.
+pub(crate) fn waiting(log: &Log, topic: &str, group: &str) -> u64 {
+    let offsets = log.group(group).map(|group| group.offsets);
+    let of_partition = |held: &PartitionInfo| {
+        let place = (topic.to_owned(), held.partition);
+        let done = offsets.as_ref().and_then(|offsets| offsets.get(&place));
+        let done = done.copied().unwrap_or(held.start_offset);
+        held.end_offset.saturating_sub(done)
+    };
+    let info = log.topic(topic);
+    info.iter()
+        .flat_map(|info| &info.partitions)
+        .map(of_partition)
+        .sum()
 }
 
 /// What the records of a partition have reached; `None`: it is not of a retry topic.

@@ -94,6 +94,7 @@ impl Worker {
         }
         tokio::task::block_in_place(|| {
             prepare::check(&log, &specs, options.fresh)?;
+            prepare::settle_former_names(&log, &mut specs);
             prepare::create_topics(&log, loaded, &options.config)?;
             control::move_pauses(&log, &specs)?;
             control::mark_dead_letter_topics(&log, &specs)?;
@@ -238,9 +239,10 @@ impl Worker {
                 .remedy("run it again when it is done"));
         }
         let _changing = self.changing.lock().await;
-        let specs = ConnectorSpec::all(loaded, &self.options.config);
+        let mut specs = ConnectorSpec::all(loaded, &self.options.config);
         tokio::task::block_in_place(|| {
             prepare::check(&self.log, &specs, self.options.fresh)?;
+            prepare::settle_former_names(&self.log, &mut specs);
             prepare::create_topics(&self.log, loaded, &self.options.config)
         })?;
         let wanted: BTreeSet<String> = specs.iter().map(|spec| spec.name.to_string()).collect();

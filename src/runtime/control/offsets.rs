@@ -89,6 +89,8 @@ pub struct ResetAnswer {
 pub struct ForgetAnswer {
     /// Its full name.
     pub connector: String,
+    /// Dead letters that waited to be retried, and were deleted.
+    pub letters: u64,
 }
 
 /// A place in a partition, as people name it.
@@ -175,10 +177,11 @@ impl Control {
                 .because("a pipeline of the running worker has this connector")
                 .remedy("take it out of the pipeline first"));
         }
-        forget(&self.log, name)?;
+        let letters = forget(&self.log, name)?;
         self.set_paused(name, false)?;
         Ok(ForgetAnswer {
             connector: name.to_owned(),
+            letters,
         })
     }
 

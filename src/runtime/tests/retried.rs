@@ -1,5 +1,7 @@
 //! Dead letters that are retried: each goes on at the stage that refused it, once, whatever happens.
 
+mod readers;
+
 use towpath_log::ReadTo;
 use towpath_record::Batch;
 
