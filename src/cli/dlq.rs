@@ -44,6 +44,9 @@ enum DlqCommand {
         data: DataArgs,
     },
     /// Put dead letters back to the stage of the connector that refused them
+    ///
+    /// The connector must still be `on_error: dead_letter`: otherwise a record that is bad still
+    /// stops it, or is left out. Only a running worker can tell, and refuses then.
     Retry(retry::RetryArgs),
     /// Show the dead letters before a place no more; the topic's retention deletes them
     Drop {

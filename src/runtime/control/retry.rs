@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use towpath_log::{AppendSet, Cleanup, GroupOffset, Retention, TopicBatch, TopicConfig, TopicInfo};
 use towpath_record::{BatchBuilder, Record};
 use towpath_sdk::config::Format;
-use towpath_sdk::{Error, Result, is_internal_topic};
+use towpath_sdk::{Error, OnError, Result, is_internal_topic};
 
 use super::Control;
 use super::letter::{filters, offset_of};
@@ -33,6 +33,9 @@ const NOT_WHOLE: &str = "only their beginning was kept: mend what made them too 
                          source read them again, and put these aside with `towpath dlq drop`";
 const UNKNOWN: &str = "the log does not know the connector: run its pipeline, or name it in \
                        `formerly` of the one that took over from it";
+
+const NOT_KEPT: &str = "a record that is bad still would stop the connector, or be left out: set \
+                        `on_error: dead_letter`, retry, and set back what it was";
 
 /// Which letters to retry.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -107,8 +110,15 @@ struct Chosen {
     left: BTreeMap<(String, &'static str), u64>,
 }
 
-/// The group that a retry topic is read under, by the topic's name.
-type Readers = BTreeMap<String, Arc<str>>;
+/// Who reads a retry topic, or would, if it were there.
+struct Reader {
+    group: Arc<str>,
+    /// Whether it would keep a letter that is bad still, as far as is known.
+    keeps: bool,
+}
+
+/// By the topic's name.
+type Readers = BTreeMap<String, Reader>;
 
 impl Control {
     /// Retries letters of `topic`: some of them, as far as one append set goes.
@@ -207,26 +217,37 @@ impl Control {
             .partitions
             .iter()
             .any(|held| held.partition == partition && held.end_offset == 0);
-        let group = readers.get(&**topic).filter(|_| is_empty);
-        Ok(group.map(|group| GroupOffset {
-            group: group.clone(),
+        let reader = readers.get(&**topic).filter(|_| is_empty);
+        Ok(reader.map(|reader| GroupOffset {
+            group: reader.group.clone(),
             topic: topic.clone(),
             partition,
             offset: 0,
         }))
     }
 
-    /// The retry topics that a connector reads or would, if they were there.
+    /// All retry topics that connectors read.
     fn retry_readers(&self) -> Readers {
-        let known = self.log.registrations().into_iter();
-        let topics = known.flat_map(|known| {
+        let mut readers = Readers::new();
+        for known in self.log.registrations() {
             let group: Arc<str> = known.registration.group_name().into();
+            let keeps = self.keeps_letters(&known.registration.name);
             let topics = known.registration.topics.into_iter();
-            topics.map(move |topic| (topic, group.clone()))
-        });
-        topics
-            .filter(|(topic, _)| is_internal_topic(topic))
-            .collect()
+            let retried = topics.filter(|topic| is_internal_topic(topic));
+            readers.extend(retried.map(|topic| {
+                let group = group.clone();
+                (topic, Reader { group, keeps })
+            }));
+        }
+        readers
+    }
+
+    /// Whether a connector keeps what is bad; without a worker that has it nobody can tell, and so it
+    /// does.
+    fn keeps_letters(&self, name: &str) -> bool {
+        let mut running = self.worker.iter().flat_map(|worker| worker.all());
+        let found = running.find(|connector| *connector.spec.name == *name);
+        found.is_none_or(|found| found.spec.configured.on_error.action == OnError::DeadLetter)
     }
 }
 
@@ -238,8 +259,11 @@ impl Chosen {
         let reached = match letter.reached() {
             None if connector.is_empty() => Err(NO_LETTERS),
             None => Err(NOT_WHOLE),
-            Some(_) if !readers.contains_key(&topic) => Err(UNKNOWN),
-            Some(reached) => Ok(reached),
+            Some(reached) => match readers.get(&topic) {
+                None => Err(UNKNOWN),
+                Some(reader) if !reader.keeps => Err(NOT_KEPT),
+                Some(_) => Ok(reached),
+            },
         };
         let reached = match reached {
             Ok(reached) => reached,

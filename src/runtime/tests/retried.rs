@@ -305,34 +305,6 @@ sources:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renamed_connector_takes_what_was_retried_under_its_former_name() {
-    let scene = Scene::new();
-    let yaml = "
-sources:
-  in: { type: numbers, topic: t, count: 700 }
-sinks:
-  out: { type: memory, topics: t, bad_every: 7, on_error: { action: dead_letter, topic: bad } }
-";
-    assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
-    assert_eq!(letters(&scene.retry("bad", Some(40))), 40);
-    let renamed = yaml
-        .replace(
-            "out: { type: memory,",
-            "other: { type: memory, formerly: p.out,",
-        )
-        .replace("bad_every: 7", "bad_every: 1000");
-    assert_eq!(scene.drain(&renamed).await, Vec::<String>::new());
-    assert_eq!(scene.world.delivered_count(), 640);
-    assert_eq!(
-        letters(&scene.retry("bad", None)),
-        60,
-        "letters of the former name"
-    );
-    assert_eq!(scene.drain(&renamed).await, Vec::<String>::new());
-    scene.assert_delivered_once(700);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn failures_around_a_retry_lose_and_double_nothing() {
     let scene = Scene::new();
     let yaml = "

@@ -18,6 +18,34 @@ fn renamed() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_connector_takes_what_was_retried_under_its_former_name() {
+    let scene = Scene::new();
+    let yaml = "
+sources:
+  in: { type: numbers, topic: t, count: 700 }
+sinks:
+  out: { type: memory, topics: t, bad_every: 7, on_error: { action: dead_letter, topic: bad } }
+";
+    assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
+    assert_eq!(letters(&scene.retry("bad", Some(40))), 40);
+    let renamed = yaml
+        .replace(
+            "out: { type: memory,",
+            "other: { type: memory, formerly: p.out,",
+        )
+        .replace("bad_every: 7", "bad_every: 1000");
+    assert_eq!(scene.drain(&renamed).await, Vec::<String>::new());
+    assert_eq!(scene.world.delivered_count(), 640);
+    assert_eq!(
+        letters(&scene.retry("bad", None)),
+        60,
+        "letters of the former name"
+    );
+    assert_eq!(scene.drain(&renamed).await, Vec::<String>::new());
+    scene.assert_delivered_once(700);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn letters_that_wait_under_a_former_name_are_read_without_formerly_too() {
     let scene = Scene::new();
     assert_eq!(scene.drain(STREAM).await, Vec::<String>::new());
@@ -70,4 +98,25 @@ async fn forgetting_a_connector_tells_what_waited() {
     let forgotten = tokio::task::block_in_place(|| control.forget("p.x"));
     assert_eq!(forgotten.expect("it is forgotten").letters, 40);
     assert!(scene.log.topic("__towpath.retry.p.x").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_would_not_keep_them_gets_none() {
+    let scene = Scene::new();
+    assert_eq!(scene.drain(STREAM).await, Vec::<String>::new());
+    let kept = "{ action: dead_letter, topic: bad }";
+    for action in ["fail", "skip"] {
+        let worker = scene.start(&renamed().replace(kept, action), false).await;
+        let control = Control::new(scene.log.clone(), Some(worker.clone()), 1 << 20);
+        let retried = tokio::task::block_in_place(|| {
+            control.retry_dead_letters("bad", &RetryRequest::default())
+        });
+        let retried = retried.expect("it is told");
+        assert_eq!(retried.groups, []);
+        let left = &retried.left[0];
+        assert_eq!(left.letters, 100);
+        assert!(left.reason.contains("on_error: dead_letter"), "{left:?}");
+        assert!(worker.stop(DEADLINE).await);
+    }
+    assert_eq!(letters(&scene.retry("bad", None)), 100, "nobody can tell");
 }
