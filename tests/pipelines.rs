@@ -81,24 +81,31 @@ fn every_example_has_cases_and_they_hold() {
 #[test]
 fn every_example_checks_and_runs_twice() {
     for name in names() {
-        let (workdir, _store) = clone_with_a_store();
+        let (workdir, store) = clone_with_a_store();
         workdir.towpath(&["check", &name]).expect_code(0);
         assert!(
             !workdir.path("out").exists(),
             "{name}: check wrote something"
         );
+        let before = outputs(&workdir, &store);
         workdir.drain(&name, 0);
-        let first = outputs(&workdir);
-        assert!(!first.is_empty(), "{name} wrote nothing");
+        let first = outputs(&workdir, &store);
+        assert!(first != before, "{name} wrote nothing");
         workdir.drain(&name, 0);
         assert!(
-            outputs(&workdir) == first,
+            outputs(&workdir, &store) == first,
             "{name}: the second run wrote something"
         );
     }
 }
 
-fn outputs(workdir: &Workdir) -> Vec<(String, Vec<u8>)> {
+/// The files below `out`, and all objects.
+fn outputs(workdir: &Workdir, store: &Store) -> Vec<(String, Vec<u8>)> {
+    let object = |key: String| {
+        let content = store.get(&key).unwrap().bytes;
+        (key, content)
+    };
+    let objects = store.keys().into_iter().map(object);
     let files = workdir
         .listing()
         .into_iter()
@@ -106,6 +113,7 @@ fn outputs(workdir: &Workdir) -> Vec<(String, Vec<u8>)> {
     files
         .filter(|path| workdir.path(path).is_file())
         .map(|path| (path.clone(), workdir.read(&path)))
+        .chain(objects)
         .collect()
 }
 

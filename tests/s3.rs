@@ -1,6 +1,7 @@
 //! Object storage, against each S3 server there is (`rig/README.md`): the real program, kill -9 at
 //! random moments, servers that are restarted.
 
+mod sink;
 mod source;
 
 use towpath_rig::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Store};

@@ -209,13 +209,14 @@ async fn open(
     recovery::commit_each(&*yard.state, changes, limits.changes).await?;
     let timezone = options.timezone.0.clone();
     let template = options.path.0.clone().with_timezone(timezone.clone());
+    let compression = options.compression_of_whole();
     let objects = Objects {
         router: Router::new(template, &context.connector, context.value_at),
         rotate: options.rotate.clone(),
         timezone,
         on_null: options.on_null,
         encoder: context.encoder,
-        compressed: options.compression != Compression::None,
+        compressed: compression != Compression::None,
         limits,
         partitions,
         slots: Vec::new(),
@@ -224,6 +225,6 @@ async fn open(
         stream: Vec::new(),
         path: Vec::new(),
     };
-    let codecs = (context.codecs, options.compression);
+    let codecs = (context.codecs, compression);
     Ok(Engine::new(yard, objects, codecs, clock))
 }

@@ -166,7 +166,7 @@ fn several_fields_need_json() {
     let text = RIGHT.replacen(sink, &format!("{sink}    fields: [key, value]\n"), 1);
     check(
         &[&text],
-        &["a.yaml:10:13: only JSON, CSV and Avro have names for several fields"],
+        &["a.yaml:10:13: only JSON, CSV, Avro and Parquet have names for several fields"],
     );
 }
 

@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Compression, Duration, Fields, Named, Node, OutputFormat, PathTemplate, Problem, Problems,
-    Size, Timezone,
+    Compression, Duration, Fields, Named, Node, ObjectFormat, OutputFormat, PathTemplate, Problem,
+    Problems, Size, Timezone,
 };
 use towpath_sdk::{Sink, SinkConfig, SinkType, TemplateName, choice, options};
 
@@ -36,10 +36,11 @@ options! {
         /// `{topic}` where there are several.
         pub(super) path: PathTemplate,
         /// What a record becomes; by default what the topic holds.
-        pub(super) format: Option<OutputFormat>,
-        /// What of each record is written; other than `[value]` only with `json`, `csv` and `avro`.
+        pub(super) format: Option<ObjectFormat>,
+        /// What of each record is written; other than `[value]` only with `json`, `csv`, `avro` and
+        /// `parquet`.
         pub(super) fields: Fields = ["value"],
-        /// Whether the objects are compressed.
+        /// Whether the objects are compressed; of `parquet`, the pages inside.
         pub(super) compression: Compression = "none",
         /// When an object is full.
         pub(super) rotate: Rotate,
@@ -98,6 +99,23 @@ impl S3SinkOptions {
             credentials: self.credentials.clone(),
             checksum: self.checksum,
             timeout: self.timeout.0,
+        }
+    }
+
+    /// What the records become.
+    fn format(&self) -> Option<OutputFormat> {
+        let ObjectFormat(mut format) = self.format.clone()?;
+        if let OutputFormat::Parquet(output) = &mut format {
+            output.compression = self.compression;
+        }
+        Some(format)
+    }
+
+    /// How what the format makes is compressed.
+    pub(super) fn compression_of_whole(&self) -> Compression {
+        match self.format {
+            Some(ObjectFormat(OutputFormat::Parquet(_))) => Compression::None,
+            _ => self.compression,
         }
     }
 
@@ -227,7 +245,7 @@ impl SinkConfig for S3SinkConfig {
     }
 
     fn format(&self) -> (Option<OutputFormat>, Fields) {
-        (self.options.format.clone(), self.options.fields.clone())
+        (self.options.format(), self.options.fields.clone())
     }
 
     fn check_topics(&self, topics: &[(String, u32)]) -> Result<(), String> {
