@@ -6,7 +6,13 @@ use towpath_log::ReadTo;
 use towpath_record::Batch;
 
 use super::*;
+use crate::assignment::partitions;
 use crate::control::{Control, Retried, RetryRequest};
+use crate::health::TaskHealth;
+use crate::reading::Reading;
+use crate::schemas::SchemaRegistry;
+use crate::spec::ConnectorSpec;
+use crate::supervisor::TaskContext;
 
 impl Scene {
     /// Retries the letters of `topic`, `limit` at most.
@@ -206,26 +212,33 @@ sources:
 ";
     assert_eq!(scene.drain(yaml).await, Vec::<String>::new());
     assert_eq!(letters(&scene.retry("bad", None)), 3_000);
-    let mended = yaml.replace("refuse_every: 1", "refuse_every: 10000");
-    assert_eq!(scene.drain(&mended).await, Vec::<String>::new());
-    assert_eq!(scene.values("t").len(), 3_000);
-    let batches = |topic: &str| {
-        let info = scene.log.topic(topic).expect("it is there");
-        let mut count = 0;
-        for held in info.partitions {
-            let reader = scene
-                .log
-                .reader(topic, held.partition, 0, ReadTo::Committed);
-            let mut reader = reader.expect("it can be read");
-            while let Some(batches) = reader.next(1).expect("it can be read") {
-                count += batches.len();
-            }
-        }
-        count
+    let config = load_worker_config(None, &ProcessEnvironment).expect("defaults");
+    let spec = &ConnectorSpec::all(&scene.load(yaml), &config)[0];
+    let context = TaskContext {
+        connector: spec.name.clone(),
+        task: 0,
+        tasks: 1,
+        drain: false,
+        health: Arc::new(TaskHealth::new("p.in", 0, TaskState::Starting)),
+        stats: Arc::default(),
+        schemas: Arc::new(SchemaRegistry::new(scene.log.clone())),
     };
-    let copied = batches("__towpath.retry.p.in");
-    assert!(copied > 2, "{copied}");
-    assert_eq!(batches("t"), copied, "a set each");
+    let writer = scene.log.open_writer("p.in", 0).expect("a writer");
+    let assigned = partitions(spec, &scene.log);
+    let reading = Reading::open(spec, &assigned, &scene.log, ReadTo::Committed, &writer);
+    let mut reading = reading.await.expect("it can be read");
+    let mut taken = Vec::new();
+    loop {
+        let read = reading.next(&context).expect("it can be read");
+        if read.is_empty() {
+            break;
+        }
+        let batches = read.iter().flat_map(|read| &read.batch.batches);
+        taken.push(batches.map(Batch::len).collect::<Vec<_>>());
+    }
+    assert!(taken.len() > 2, "{taken:?}");
+    assert!(taken.iter().all(|read| read.len() == 1), "{taken:?}");
+    assert_eq!(taken.iter().flatten().sum::<usize>(), 3_000);
 }
 
 /// A transform that has seen a record, and one behind it that refused it.
