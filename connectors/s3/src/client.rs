@@ -52,6 +52,8 @@ const SESSION_NAME: &str = "towpath";
 pub struct Client {
     s3: aws_sdk_s3::Client,
     bucket: String,
+    /// When the store is not Amazon's.
+    endpoint: Option<String>,
     always_checksum: bool,
     /// The session token is one of the options: nobody renews it.
     fixed_token: bool,
@@ -128,6 +130,7 @@ impl Client {
         Ok(Self {
             s3: aws_sdk_s3::Client::from_conf(config.build()),
             bucket: bucket.name.clone(),
+            endpoint: bucket.endpoint.clone(),
             always_checksum,
             fixed_token: token.is_some(),
         })

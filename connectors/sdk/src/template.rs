@@ -6,6 +6,7 @@
 mod fill;
 mod parse;
 mod path;
+mod record_path;
 mod record_scope;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::config::{Node, Problem, Problems};
 use crate::{Error, Path, Result};
 
 pub use fill::{Fill, Scope};
+pub use record_path::RecordPath;
 pub use record_scope::{RecordScope, ValueAt};
 
 /// The option that every template of a path stands in.

@@ -263,7 +263,8 @@ fn put_text(scalar: &Type, text: &str, out: &mut Vec<u8>) -> Result<(), &'static
             scale,
             size,
         } => {
-            if precision.is_some_and(|precision| logical::digits(text, *scale) > precision) {
+            if precision.is_some_and(|precision| logical::digits(text, *scale) > precision as usize)
+            {
                 return Err("a decimal of more digits than its precision");
             }
             let bytes = logical::decimal_bytes(text, *scale).ok_or(LOGICAL)?;

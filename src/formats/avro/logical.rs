@@ -132,17 +132,16 @@ pub(crate) fn decimal(bytes: &[u8], scale: u32) -> Option<String> {
     Some(text)
 }
 
-/// How many digits the text of a decimal has without zeros in front, those up to `scale` counted.
-pub(crate) fn digits(text: &str, scale: u32) -> u32 {
+/// How many digits a decimal has without zeros in front, when it is written with `scale` of them
+/// behind the point.
+pub(crate) fn digits(text: &str, scale: u32) -> usize {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let whole = whole.trim_start_matches(['-', '0']).len();
-    let decimals = match whole {
-        0 => decimals.len() - decimals.bytes().take_while(|digit| *digit == b'0').count(),
-        _ => decimals.len(),
-    };
-    let zeros = (scale as usize).saturating_sub(text.split_once('.').map_or(0, |(_, d)| d.len()));
-    let zeros = if whole + decimals == 0 { 0 } else { zeros };
-    u32::try_from(whole + decimals + zeros).unwrap_or(u32::MAX)
+    let scale = scale as usize;
+    match whole.trim_start_matches(['-', '0']).len() {
+        0 if decimals.bytes().all(|digit| digit == b'0') => 0,
+        0 => scale.saturating_sub(decimals.bytes().take_while(|digit| *digit == b'0').count()),
+        whole => whole + scale,
+    }
 }
 
 /// The shortest two's complement of a decimal that has no digits beyond `scale`.

@@ -39,6 +39,10 @@ impl ParquetDecoder {
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         let root = schema.root_schema();
         let places = places(root).map_err(bad)?;
+        // Nothing would bound the records then but what the file says of itself.
+        if schema.num_columns() == 0 {
+            return Err(bad("a file without columns"));
+        }
         for index in 0..reader.num_row_groups() {
             let group = reader.get_row_group(index).map_err(bad)?;
             self.group(&*group, &places)?;

@@ -258,4 +258,13 @@ fn damaged_parquet_is_refused_or_read_otherwise() {
         let _: Result<Vec<Value>, String> = decode(&bytes);
     }
     assert!(decode(b"PAR1").unwrap_err().contains("Parquet"));
+    let mut none = b"PAR1".to_vec();
+    // A footer with a root of no columns, and a row group of 2^62 records.
+    none.extend(b"\x15\x02\x19\x1c\x48\x01s\x15\x00\x00\x16\x00\x19\x1c\x19\x0c\x16\x00\x16");
+    none.extend(b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01\x00\x00");
+    let length = none.len() as u32 - 4;
+    none.extend(length.to_le_bytes());
+    none.extend(b"PAR1");
+    let refused = decode(&none).unwrap_err();
+    assert!(refused.contains("without columns"), "{refused}");
 }

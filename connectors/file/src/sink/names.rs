@@ -1,17 +1,12 @@
 //! Which file a record goes to.
 
-use std::borrow::Cow;
-
 use towpath_record::Record;
-use towpath_sdk::{Fill, RecordScope, Result, Scope, SinkBatch, Template, TemplateName, ValueAt};
+use towpath_sdk::{RecordPath, Result, SinkBatch, Template, ValueAt};
 
 /// Renders the `path` of one sink.
 pub(super) struct Names {
-    template: Template,
+    path: RecordPath,
     per_record: bool,
-    pipeline: String,
-    connector: String,
-    value_at: ValueAt,
     /// What `{now}` is for the records at hand.
     now_ms: i64,
 }
@@ -19,14 +14,9 @@ pub(super) struct Names {
 impl Names {
     /// `connector` is `pipeline.connector`.
     pub(super) fn new(template: Template, connector: &str, value_at: ValueAt) -> Self {
-        let (pipeline, connector) = connector.rsplit_once('.').unwrap_or(("", connector));
-        let per_record = template.is_per_record();
         Self {
-            template,
-            per_record,
-            pipeline: pipeline.to_owned(),
-            connector: connector.to_owned(),
-            value_at,
+            per_record: template.is_per_record(),
+            path: RecordPath::new(template, connector, value_at),
             now_ms: 0,
         }
     }
@@ -53,37 +43,7 @@ impl Names {
         start_offset: i64,
         path: &mut Vec<u8>,
     ) -> Result<()> {
-        path.clear();
-        let place = Place {
-            batch,
-            start_offset,
-            record: RecordScope {
-                pipeline: &self.pipeline,
-                connector: &self.connector,
-                record,
-                value_at: self.value_at,
-                now_ms: self.now_ms,
-            },
-        };
-        self.template.render_path(&place, path)
-    }
-}
-
-/// What templates see of a record and its place in the log.
-struct Place<'a> {
-    batch: &'a SinkBatch,
-    start_offset: i64,
-    record: RecordScope<'a>,
-}
-
-impl Scope for Place<'_> {
-    fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        Some(match name {
-            TemplateName::Topic => Fill::Text(Cow::Borrowed(&self.batch.topic.name)),
-            TemplateName::Partition => Fill::Integer(i64::from(self.batch.partition)),
-            TemplateName::Offset => Fill::Integer(self.record.record.offset),
-            TemplateName::StartOffset => Fill::Integer(self.start_offset),
-            _ => return self.record.lookup(name),
-        })
+        self.path
+            .render(batch, record, (start_offset, self.now_ms), path)
     }
 }

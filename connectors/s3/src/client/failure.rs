@@ -97,6 +97,11 @@ impl Client {
         let made = !matches!(failed, SdkError::ConstructionFailure(_));
         let cause = failed.into_source().unwrap_or_else(Into::into);
         let credentials = credentials_error(&*cause);
+        // Who does not answer must be known, and the cause does not say it.
+        let place = match &self.endpoint {
+            Some(endpoint) => format!("{} at {endpoint}", self.name(key)),
+            None => self.name(key),
+        };
         let kind = match credentials {
             Some(CredentialsError::CredentialsNotLoaded(_)) => {
                 let error = Error::configuration(call.doing, self.name(key));
@@ -112,7 +117,7 @@ impl Client {
         };
         Failure {
             code: None,
-            error: Error::new(kind, call.doing, self.name(key)).because(cause),
+            error: Error::new(kind, call.doing, place).because(cause),
         }
     }
 

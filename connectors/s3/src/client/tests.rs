@@ -296,12 +296,12 @@ fn what_does_not_pass_is_explained() {
         (
             Fault::ResetBefore,
             Transient,
-            &["cannot list s3://bucket/: "],
+            &["cannot list s3://bucket/ at http://127.0.0.1:"],
         ),
         (
             Fault::SilenceAfter,
             Transient,
-            &["cannot list s3://bucket/: "],
+            &["cannot list s3://bucket/ at http://127.0.0.1:"],
         ),
         (
             Fault::REDIRECT,
@@ -398,7 +398,7 @@ fn wrong_options_are_explained() {
         check(
             listing_of(&right),
             ErrorKind::Transient,
-            &["Connection refused"],
+            &["Connection refused", " at http://127.0.0.1:"],
         );
     }
 }

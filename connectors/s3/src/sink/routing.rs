@@ -3,12 +3,10 @@
 //! The *stream* of a record is its path with start offset 0: records of one stream go to one object
 //! after the other.
 
-use std::borrow::Cow;
-
 use jiff::tz::TimeZone;
 use towpath_record::Record;
 use towpath_sdk::{
-    Error, Fill, RecordScope, Result, Scope, SinkBatch, Template, TemplateName, ValueAt, printable,
+    Error, RecordPath, Result, SinkBatch, Template, TemplateName, ValueAt, printable,
 };
 
 use super::entry::Routing;
@@ -18,12 +16,9 @@ const KEY_BYTES_MAX: usize = 1024;
 
 /// Makes paths, in one way that has a number in the state.
 pub(super) struct Router {
-    template: Template,
+    path: RecordPath,
     pub(super) per_record: bool,
     pub(super) has_now: bool,
-    pipeline: String,
-    connector: String,
-    value_at: ValueAt,
 }
 
 /// A record on its way: what paths are made of.
@@ -37,15 +32,11 @@ pub(super) struct Routed<'a> {
 
 impl Router {
     pub(super) fn new(template: Template, connector: &str, value_at: ValueAt) -> Self {
-        let (pipeline, connector) = connector.rsplit_once('.').unwrap_or(("", connector));
         let has_now = template.names().any(|name| *name == TemplateName::Now);
         Self {
             per_record: template.is_per_record(),
             has_now,
-            template,
-            pipeline: pipeline.to_owned(),
-            connector: connector.to_owned(),
-            value_at,
+            path: RecordPath::new(template, connector, value_at),
         }
     }
 
@@ -96,37 +87,11 @@ impl Router {
     }
 
     fn render(&self, routed: Routed<'_>, start_offset: i64, out: &mut Vec<u8>) -> Result<()> {
-        out.clear();
-        let place = Place {
-            batch: routed.batch,
-            start_offset,
-            record: RecordScope {
-                pipeline: &self.pipeline,
-                connector: &self.connector,
-                record: routed.record,
-                value_at: self.value_at,
-                now_ms: routed.now_ms,
-            },
-        };
-        self.template.render_path(&place, out)
-    }
-}
-
-/// What templates see of a record and its place in the log.
-struct Place<'a> {
-    batch: &'a SinkBatch,
-    start_offset: i64,
-    record: RecordScope<'a>,
-}
-
-impl Scope for Place<'_> {
-    fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        Some(match name {
-            TemplateName::Topic => Fill::Text(Cow::Borrowed(&self.batch.topic.name)),
-            TemplateName::Partition => Fill::Integer(i64::from(self.batch.partition)),
-            TemplateName::Offset => Fill::Integer(self.record.record.offset),
-            TemplateName::StartOffset => Fill::Integer(self.start_offset),
-            _ => return self.record.lookup(name),
-        })
+        let Routed {
+            batch,
+            record,
+            now_ms,
+        } = routed;
+        self.path.render(batch, record, (start_offset, now_ms), out)
     }
 }
