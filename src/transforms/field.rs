@@ -1,8 +1,8 @@
 //! Fields at paths, by the one rule of all transforms.
 //!
 //! Kafka Connect's rule, continued into nested values: null stays null, and a field that is missing
-//! from an object becomes null. Where that object itself is missing or null, nothing changes; where
-//! something else stands in its place, the record is refused.
+//! from an object becomes null. Where that object itself is missing or null, also as the whole value,
+//! nothing changes; where something else stands in its place, the record is refused.
 
 use towpath_sdk::config::{Node, Problems};
 use towpath_sdk::json::{Documents, Kind, NodeId};
@@ -28,7 +28,7 @@ pub(crate) fn look(documents: &Documents, root: NodeId, path: &Path) -> Result<P
         let next = match (step, documents.kind(at)) {
             (Step::Field(name), Kind::Object) => documents.field(at, name),
             (Step::Index(index), Kind::Array) => documents.item(at, *index),
-            (_, Kind::Null) if depth > 0 => return Ok(Place::Nowhere),
+            (_, Kind::Null) => return Ok(Place::Nowhere),
             (_, kind) => return Err(wrong_turn(path, depth, kind)),
         };
         match (next, step) {

@@ -31,7 +31,7 @@ impl Target {
     }
 }
 
-/// The key or value, whose fields are to be changed; `None` when it is null.
+/// The key or value, whose fields are to be changed; `None` when it is null, the JSON text too.
 ///
 /// # Errors
 /// A record error when it is no object.
@@ -46,6 +46,7 @@ pub(crate) fn object(
     };
     match batch.documents().kind(root) {
         Kind::Object => Ok(Some(root)),
+        Kind::Null => Ok(None),
         kind => Err(no_object(side, doing, kind)),
     }
 }

@@ -121,6 +121,29 @@ fn a_missing_field_becomes_null_where_its_object_is() {
     );
 }
 
+/// Kafka Connect's converter of JSON makes null of it.
+#[test]
+fn a_value_that_is_the_text_null_is_null() {
+    for (transform, options) in [
+        ("cast", "fields: { a: int32 }"),
+        ("cast", "to: int32"),
+        ("extract_field", "field: a"),
+        ("flatten", "delimiter: _"),
+        ("insert_field", "{ field: a, value: 1 }"),
+        ("replace_field", "include: a"),
+        ("timestamp_convert", "{ field: a, to: unix }"),
+    ] {
+        check(transform, options, "null", Ok("null"));
+    }
+    for (transform, options) in [
+        ("mask_field", "fields: a"),
+        ("header_from", "headers: { h: a }"),
+        ("value_to_key", "fields: a"),
+    ] {
+        check(transform, options, "null", Err("it is null, and has none"));
+    }
+}
+
 #[test]
 fn numbers_keep_their_digits() {
     let large = r#"{"n":12345678901234567890123}"#;
