@@ -45,10 +45,14 @@ pub(crate) fn sequences(assigned: &[Assigned]) -> impl Iterator<Item = Sequence>
     lasting.map(|(topic, partition)| Sequence::of(topic, *partition))
 }
 
-/// Whether anything is to be retried that was not yet.
-pub(crate) fn has_retried(spec: &ConnectorSpec, log: &Log) -> bool {
-    let mut retried = spec.retry_topics();
-    retried.any(|topic| waiting(log, &topic, spec.owner()) > 0)
+/// Whether anything in `assigned` is to be retried that was not yet.
+pub(crate) fn has_retried(spec: &ConnectorSpec, log: &Log, assigned: &[Assigned]) -> bool {
+    spec.retry_topics().any(|name| {
+        let waiting = waiting(log, &name, spec.owner());
+        let waits =
+            |(topic, partition): &Assigned| topic.name == name && waiting.get(partition) > Some(&0);
+        assigned.iter().any(waits)
+    })
 }
 
 /// A topic as it stands in the log.

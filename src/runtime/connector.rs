@@ -130,13 +130,19 @@ impl Connector {
         self.tasks().signals.clone()
     }
 
-    /// Whether it would now be given other partitions of the log, when it runs; or has ended, and now
-    /// there is something to be retried of it.
+    /// Whether it would now be given other partitions of the log, when it runs; or a task has ended,
+    /// and now there is something for it.
     pub fn must_follow(&self, log: &Log) -> bool {
-        match self.state() {
-            TaskState::Done => has_retried(&self.spec, log),
-            state => works(state) && *self.tasks().assigned != *partitions(&self.spec, log),
+        let state = self.state();
+        if state != TaskState::Done && !works(state) {
+            return false;
         }
+        let now = partitions(&self.spec, log);
+        let tasks = self.tasks();
+        let ended = (0..).zip(&tasks.health);
+        let mut ended = ended.filter(|(_, health)| health.state() == TaskState::Done);
+        let waits = |task| has_retried(&self.spec, log, &share(&now, task, self.spec.tasks));
+        works(state) && *tasks.assigned != *now || ended.any(|(task, _)| waits(task))
     }
 
     /// Stops in order, and by force after `deadline`; then shows `state`. Whether it was orderly.

@@ -106,9 +106,9 @@ fn waiting_of(known: &[RegistrationInfo], log: &Log, name: &str, topic: &str) ->
     let known = known.iter().map(|known| &known.registration);
     let mut readers =
         known.filter(|known| known.name == name && known.topics.iter().any(|held| held == topic));
-    readers
-        .next()
-        .map_or(0, |reader| waiting(log, topic, reader.group_name()))
+    readers.next().map_or(0, |reader| {
+        waiting(log, topic, reader.group_name()).values().sum()
+    })
 }
 
 /// Settles under which former name a connector reads what is retried. A name that another one has
@@ -154,15 +154,17 @@ pub(crate) fn create_topics(log: &Log, loaded: &Loaded, config: &WorkerConfig) -
     Ok(())
 }
 
-/// Gives connectors that are new what they had under the name they had `formerly`, and registers
-/// all. Idempotent. They were checked, and none runs, under either name. Waits for the disk.
+/// Gives connectors that are new what they had under the name they had `formerly`, those with another
+/// `group` their offsets in what is retried, and registers all. Idempotent. They were checked, and none runs, under either name. Waits for the disk.
 pub(crate) fn register_all(log: &Log, specs: &[ConnectorSpec]) -> Result<()> {
     for spec in specs {
         take_over(log, spec)?;
         let known = log.registrations();
-        if !known.iter().any(|old| old.registration.name == *spec.name) {
+        let mut own = known.iter().map(|known| &known.registration);
+        match own.find(|known| known.name == *spec.name) {
+            Some(known) => keep_retried(log, spec, known.group_name())?,
             // What was retried of another one that had the name is done.
-            delete_retry_topic(log, &retry_topic(&spec.name))?;
+            None => delete_retry_topic(log, &retry_topic(&spec.name))?,
         }
     }
     specs
@@ -181,6 +183,24 @@ fn take_over(log: &Log, spec: &ConnectorSpec) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A new group reads its topics anew, but not what is retried: that was delivered once already, or
+/// waits where the former `group` stands.
+fn keep_retried(log: &Log, spec: &ConnectorSpec, group: &str) -> Result<()> {
+    if *group == **spec.owner() {
+        return Ok(());
+    }
+    let former = log.group(group).map(|group| group.offsets);
+    let mut offsets = former.unwrap_or_default();
+    let topics: Vec<_> = spec.retry_topics().collect();
+    offsets.retain(|(topic, _), _| topics.contains(topic));
+    let offsets = offsets.into_iter();
+    let offsets: Vec<_> = offsets
+        .map(|((topic, partition), offset)| (topic, partition, Some(offset)))
+        .collect();
+    log.reset_offsets(spec.owner(), &offsets)
+        .map_err(|error| log_error("go on in what is retried", error))
 }
 
 /// Renews the registrations of what runs, also because a pattern matches more topics now. Waits

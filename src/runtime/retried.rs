@@ -24,6 +24,7 @@
 //! never more than the log takes, letters are copied in small batches, each is read alone, and what
 //! a decoder makes of letters counts as their growth: beyond that they are refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use towpath_log::{Log, PARTITIONS_MAX, PartitionInfo, ReadTo};
@@ -59,20 +60,18 @@ pub(crate) fn retried_of(topic: &str) -> Option<&str> {
     topic.strip_prefix(TOPIC)
 }
 
-/// How many letters wait in retry topic `topic` for `group`, which reads it.
-pub(crate) fn waiting(log: &Log, topic: &str, group: &str) -> u64 {
+/// How many letters wait in each partition of retry topic `topic` for `group`, which reads it.
+pub(crate) fn waiting(log: &Log, topic: &str, group: &str) -> BTreeMap<u32, u64> {
     let offsets = log.group(group).map(|group| group.offsets);
     let of_partition = |held: &PartitionInfo| {
         let place = (topic.to_owned(), held.partition);
         let done = offsets.as_ref().and_then(|offsets| offsets.get(&place));
         let done = done.copied().unwrap_or(held.start_offset);
-        held.end_offset.saturating_sub(done)
+        (held.partition, held.end_offset.saturating_sub(done))
     };
     let info = log.topic(topic);
-    info.iter()
-        .flat_map(|info| &info.partitions)
-        .map(of_partition)
-        .sum()
+    let partitions = info.into_iter().flat_map(|info| info.partitions);
+    partitions.map(|held| of_partition(&held)).collect()
 }
 
 /// What the records of a partition have reached; `None`: it is not of a retry topic.

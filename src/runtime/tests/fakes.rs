@@ -115,6 +115,8 @@ towpath_sdk::options! {
         bad_every: Option<u64>,
         /// Whether it has an end also when it is not drained.
         ends: bool = false,
+        /// But its first task has none.
+        first_stays: bool = false,
     }
 
     struct MemoryOptions {
@@ -132,6 +134,7 @@ fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceC
         close_ms,
         bad_every,
         ends,
+        first_stays,
     } = NumbersOptions::parse(node, problems)?;
     let closing = Duration::from_millis(close_ms);
     Some(Arc::new(Numbers {
@@ -141,6 +144,7 @@ fn parse_numbers(node: &Node, problems: &mut Problems) -> Option<Arc<dyn SourceC
         closing,
         bad_every,
         ends,
+        first_stays,
     }))
 }
 
@@ -165,6 +169,7 @@ struct Numbers {
     closing: Duration,
     bad_every: Option<u64>,
     ends: bool,
+    first_stays: bool,
 }
 
 /// Whether `number` is one that cannot be taken.
@@ -183,13 +188,13 @@ impl SourceConfig for Numbers {
         InputFormat::Text
     }
     fn tasks_max(&self) -> u32 {
-        1
+        if self.first_stays { 2 } else { 1 }
     }
     fn source(&self) -> Box<dyn Source> {
         Box::new(NumbersSource {
             config: self.clone(),
             next: 0,
-            drain: false,
+            ends: false,
             on_error: Tolerance::default(),
         })
     }
@@ -198,7 +203,7 @@ impl SourceConfig for Numbers {
 struct NumbersSource {
     config: Numbers,
     next: u64,
-    drain: bool,
+    ends: bool,
     on_error: Tolerance,
 }
 
@@ -206,7 +211,8 @@ struct NumbersSource {
 impl Source for NumbersSource {
     async fn open(&mut self, context: SourceContext) -> Result<()> {
         self.config.world.source_lives.fetch_add(1, SeqCst);
-        self.drain = context.drain;
+        let stays = self.config.first_stays && context.task == 0;
+        self.ends = context.drain || self.config.ends && !stays;
         self.on_error = context.on_error;
         if let Some(next) = context.state.get(b"next") {
             let next = std::str::from_utf8(&next)
@@ -220,7 +226,7 @@ impl Source for NumbersSource {
     async fn read(&mut self) -> Result<Option<SourceBatch>> {
         let world = &self.config.world;
         if self.next >= self.config.count {
-            return match self.drain || self.config.ends {
+            return match self.ends {
                 true => Ok(None),
                 false => std::future::pending().await,
             };

@@ -384,3 +384,42 @@ sinks:
         scene.assert_delivered_once(700);
     }
 }
+
+/// One task of a source has come to its end, while another one goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_has_ended_takes_up_what_is_retried() {
+    let scene = Scene::new();
+    let yaml = "
+sources:
+  in: { type: numbers, topic: t, count: 700, tasks: 2, on_error: { action: dead_letter, topic: bad },
+        transforms: { type: pick, refuse_every: 7 } }
+";
+    let first = yaml.replace("tasks: 2, ", "");
+    assert_eq!(scene.drain(&first).await, Vec::<String>::new());
+    let mended = yaml
+        .replace("refuse_every: 7", "refuse_every: 1000")
+        .replace("count: 700,", "count: 700, ends: true, first_stays: true,");
+    let worker = scene.start(&mended, false).await;
+    let all_are = |states: [TaskState; 2]| {
+        let status = worker.status();
+        let source = status.connectors.iter().find(|one| one.name == "p.in");
+        source.is_some_and(|one| one.tasks.iter().map(|task| task.state).eq(states))
+    };
+    for round in 1..=4 {
+        wait(|| all_are([TaskState::Running, TaskState::Done])).await;
+        assert_eq!(letters(&scene.retry("bad", Some(25))), 25);
+        wait(|| scene.values("t").len() == 600 + 25 * round).await;
+    }
+    assert!(worker.stop(DEADLINE).await);
+}
+
+async fn wait(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .expect("it becomes so");
+}

@@ -120,3 +120,21 @@ async fn a_connector_that_would_not_keep_them_gets_none() {
     }
     assert_eq!(letters(&scene.retry("bad", None)), 100, "nobody can tell");
 }
+
+/// Another group reads its topics anew, and what is retried where the one before it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_group_takes_nothing_again_that_was_retried() {
+    let scene = Scene::new();
+    assert_eq!(scene.drain(STREAM).await, Vec::<String>::new());
+    let mended = |group: &str| {
+        let group = format!("x: {{ topics: s, group: {group}, start: latest,");
+        STREAM
+            .replace("x: { topics: s,", &group)
+            .replace("refuse_every: 7", "refuse_every: 1000")
+    };
+    for (round, group) in (1..).zip(["one", "two", "one"]) {
+        assert_eq!(letters(&scene.retry("bad", Some(30))), 30);
+        assert_eq!(scene.drain(&mended(group)).await, Vec::<String>::new());
+        assert_eq!(scene.values("t").len(), 600 + 30 * round, "{group}");
+    }
+}
