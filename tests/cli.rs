@@ -98,7 +98,8 @@ fn check_of_a_folder_notes_what_is_perhaps_not_meant() {
     workdir.write(
         "pipelines/nothing-yet.yaml",
         "sources:\n  in:\n    type: file\n    include: no/such-*.log\n    topic: lines\n    \
-         format: json\n    on_error: dead_letter\n",
+         format: json\n    on_error: dead_letter\n    \
+         transforms: { type: lookup, file: no/table.csv, column: id, by: value.id, into: row }\n",
     );
     // The worker's settings, no pipeline.
     workdir.write("pipelines/towpath.yaml", "data_dir: data\n");

@@ -270,12 +270,7 @@ impl CheckedPipeline {
                     name: at.connector.name.clone(),
                     r#type: at.connector.type_name.clone(),
                     far_side: hide_secrets(&at.far_side),
-                    notes: match at.source {
-                        Some(source) if at.connector.enabled => {
-                            source.notes().iter().map(|note| printable(note)).collect()
-                        }
-                        _ => Vec::new(),
-                    },
+                    notes: at.notes(),
                 })
                 .collect(),
         }
@@ -287,6 +282,22 @@ struct At<'a> {
     connector: &'a Connector,
     far_side: String,
     source: Option<&'a dyn SourceConfig>,
+}
+
+impl At<'_> {
+    /// What those of its parts say that look at what is near.
+    fn notes(&self) -> Vec<String> {
+        if !self.connector.enabled {
+            return Vec::new();
+        }
+        let source = self.source.into_iter().flat_map(SourceConfig::notes);
+        let transforms = self.connector.transforms.iter();
+        let transforms = transforms.flat_map(|transform| transform.config.notes());
+        source
+            .chain(transforms)
+            .map(|note| printable(&note))
+            .collect()
+    }
 }
 
 /// Every connector.

@@ -2,6 +2,8 @@
 //! do not agree.
 
 mod dead_letters;
+mod keys;
+mod sinks;
 mod streams;
 mod tables;
 
@@ -35,16 +37,17 @@ impl Together<'_> {
         problems: &mut Problems,
         warnings: &mut Problems,
     ) -> BTreeMap<String, Topic> {
-        self.check_any(problems);
         self.check_names(problems);
         self.check_groups(problems);
         let topics = self.topics(problems);
         self.check_existing(problems);
+        self.check_keys(warnings);
         self.check_streams(&topics, problems);
         self.check_formats(&topics, problems);
         self.check_fields(&topics, problems);
         self.check_reads(&topics, problems, warnings);
         self.check_sinks(&topics, problems);
+        self.check_writers(&topics, problems);
         self.check_dead_letters(&topics, problems);
         self.check_tables(&topics, problems);
         self.check_tasks(warnings);
@@ -76,18 +79,6 @@ impl Together<'_> {
 
     fn sinks(&self) -> impl Iterator<Item = &Sink> {
         self.drafts.iter().flat_map(|draft| &draft.pipeline.sinks)
-    }
-
-    /// Without a connector there is nothing to run; a file of topics alone may stand beside others.
-    fn check_any(&self, problems: &mut Problems) {
-        if self.drafts.iter().any(|draft| draft.has_connectors) || !self.complete {
-            return;
-        }
-        if let Some(first) = self.drafts.iter().find(|draft| !draft.declares.is_empty()) {
-            let message = "there are only topics, and no source, stream or sink to run";
-            let problem = Problem::missing(first.pipeline.span, message);
-            problems.push(problem.help("give it `sources:` and `sinks:`"));
-        }
     }
 
     /// Names of pipelines, and of connectors over all pipelines, stand for one thing each.
@@ -301,6 +292,10 @@ impl Together<'_> {
                 .chain(declared.map(String::as_str))
                 .chain(self.dead_letter_topics())
         };
+        let transforms = self.outputs().flat_map(|(writer, _)| &writer.transforms);
+        let routes = transforms
+            .into_iter()
+            .any(|each| each.config.changes_places());
         for (selector, span) in self.drafts.iter().flat_map(|draft| &draft.reads) {
             let some_template = |name: &str| writes().flatten().any(|topic| may_write(topic, name));
             match selector {
@@ -310,12 +305,21 @@ impl Together<'_> {
                     let message =
                         format!("nothing writes the topic `{name}`, and it is not declared");
                     let problem = Problem::new(*span, message);
-                    problems.push(match nearest(name, names()) {
-                        Some(near) => problem.help(format!("did you mean `{near}`?")),
-                        None => problem.help(format!(
-                            "if `produce` or another pipeline fills it, declare it: `topics: {{ {name}: {{}} }}`"
-                        )),
-                    });
+                    let near = nearest(name, names());
+                    let near = near.map(|near| format!("did you mean `{near}`? "));
+                    let declare = match near.is_none() || routes {
+                        true => format!(
+                            "if {} or another pipeline fills it, declare it: `topics: {{ {name}: {{}} }}`",
+                            if routes {
+                                "a transform, `produce`"
+                            } else {
+                                "`produce`"
+                            },
+                        ),
+                        false => String::new(),
+                    };
+                    let help = near.unwrap_or_default() + &declare;
+                    problems.push(problem.help(help.trim_end()));
                 }
                 TopicSelector::Pattern(_) if names().any(|known| selector.matches(known)) => {}
                 TopicSelector::Pattern(_) => {
@@ -338,27 +342,6 @@ impl Together<'_> {
             if connector.tasks.get() > tasks_max {
                 let message = format!("{} tasks, but it has use for {tasks_max}", connector.tasks);
                 warnings.add(connector.span, message);
-            }
-        }
-    }
-
-    /// What a sink's options need of its topics.
-    fn check_sinks(&self, topics: &BTreeMap<String, Topic>, problems: &mut Problems) {
-        let default = self.surroundings.topic_defaults.partitions.get();
-        let known = topics.iter().map(|(name, topic)| {
-            let partitions = topic.partitions.map_or(default, Partitions::get);
-            (name, partitions)
-        });
-        let existing = self.surroundings.existing_topics.iter();
-        let existing = existing.map(|(name, topic)| (name, topic.partitions));
-        let partitions: BTreeMap<&String, u32> = existing.chain(known).collect();
-        for sink in self.sinks() {
-            let read = partitions.iter().filter(|(name, _)| sink.input.reads(name));
-            let read: Vec<(String, u32)> = read
-                .map(|(name, partitions)| ((*name).clone(), *partitions))
-                .collect();
-            if let Err(why) = sink.config.check_topics(&read) {
-                problems.add(sink.connector.span, why);
             }
         }
     }

@@ -18,8 +18,6 @@ const LATER: &[(&str, &str)] = &[("plugins", "`plugins`")];
 pub(crate) struct Draft {
     /// Without the connectors in which something is wrong.
     pub pipeline: Pipeline,
-    /// Whether it has a source, stream or sink, also one in which something is wrong.
-    pub has_connectors: bool,
     /// Every topic that is declared, also one that is wrong elsewhere.
     pub declares: Vec<String>,
     /// Where every source and stream writes, also one that is wrong elsewhere; `None`: not known.
@@ -48,8 +46,9 @@ pub(crate) fn read(
         root.get(part)
             .is_none_or(|part| part.value == NodeValue::from(()))
     };
-    let has_connectors = !["sources", "streams", "sinks"].into_iter().all(is_empty);
-    if !has_connectors && is_empty("topics") {
+    // Topics alone are made, and wait for what fills them.
+    let parts = ["sources", "streams", "sinks", "topics"];
+    if parts.into_iter().all(is_empty) {
         let problem = Problem::missing(root.span, "the pipeline has no sources, sinks or topics");
         problems.push(problem.help("give it `sources:` and `sinks:`"));
     }
@@ -105,7 +104,6 @@ pub(crate) fn read(
     };
     Draft {
         pipeline,
-        has_connectors,
         declares,
         writes,
         reads,

@@ -23,7 +23,7 @@ use towpath_sdk::config::{
     Problems, Secret, Size,
 };
 use towpath_sdk::{
-    ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType, options,
+    ConnectorType, Registry, SinkConfig, SinkType, SourceConfig, SourceType, Template, options,
 };
 
 use crate::{
@@ -79,7 +79,11 @@ impl SourceConfig for FileSource {
 
 impl SinkConfig for FileSink {
     fn far_side(&self) -> String {
-        String::new()
+        self.path.0.as_str().to_owned()
+    }
+
+    fn path(&self) -> Option<&Template> {
+        Some(&self.path.0)
     }
 
     fn format(&self) -> (Option<OutputFormat>, Fields) {

@@ -59,6 +59,10 @@ impl TransformConfig for HoistField {
         self.target.output(format)
     }
 
+    fn makes_keys(&self) -> bool {
+        self.target == Target::Key
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

@@ -166,6 +166,15 @@ impl TransformConfig for LookupConfig {
         }
     }
 
+    fn notes(&self) -> Vec<String> {
+        let Origin::File { file, column, csv } = &self.origin else {
+            return Vec::new();
+        };
+        let table = Table::load(file, column, csv, self.bytes_max);
+        let note = |why| format!("cannot read the table {file}: {why}");
+        table.err().map(note).into_iter().collect()
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         let (name, table) = match &self.origin {
             Origin::File { file, column, csv } => {

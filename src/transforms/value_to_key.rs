@@ -70,6 +70,10 @@ impl TransformConfig for ValueToKey {
         true
     }
 
+    fn makes_keys(&self) -> bool {
+        true
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }

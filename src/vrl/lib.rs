@@ -173,6 +173,10 @@ impl TransformConfig for Config {
         self.program.metadata.needs_offset()
     }
 
+    fn makes_keys(&self) -> bool {
+        self.program.metadata.sets_key()
+    }
+
     fn transform(&self) -> Box<dyn Transform> {
         Box::new(Vrl {
             program: self.program.clone(),

@@ -60,6 +60,10 @@ impl Metadata {
         self.assigned.contains(&Part::Topic)
     }
 
+    pub fn sets_key(&self) -> bool {
+        self.assigned.contains(&Part::Key)
+    }
+
     /// `%` as a whole has neither in a source.
     pub fn needs_offset(&self) -> bool {
         !self.whole && self.reached.iter().any(|part| part.is_fixed())

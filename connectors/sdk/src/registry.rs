@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::config::{Fields, InputFormat, Node, OptionsSpec, OutputFormat, Problems};
-use crate::{Sink, Source, TransformType};
+use crate::{Sink, Source, Template, TransformType};
 
 /// A connector type: what stands behind a `type:` word.
 #[derive(Debug, Clone)]
@@ -76,6 +76,11 @@ pub trait SourceConfig: Debug + Send + Sync {
 pub trait SinkConfig: Debug + Send + Sync {
     /// What is written to, in a form that stays the same when only the connector's name changes.
     fn far_side(&self) -> String;
+
+    /// What it names the things by that it writes, if each of them bears one writer only.
+    fn path(&self) -> Option<&Template> {
+        None
+    }
 
     /// What is written, and of which fields; `None` takes the topic's format.
     fn format(&self) -> (Option<OutputFormat>, Fields);

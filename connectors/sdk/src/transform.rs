@@ -96,6 +96,16 @@ pub trait TransformConfig: Debug + Send + Sync {
         None
     }
 
+    /// Whether it gives a key to records that have none.
+    fn makes_keys(&self) -> bool {
+        false
+    }
+
+    /// As [`crate::SourceConfig::notes`].
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Under which name it keeps state, if what it does with a record depends on those before it,
     /// over restarts: its type, and whatever gives the state another meaning, without `/`. Then
     /// there is an instance for each partition that is read, or for each task of a source, and each

@@ -166,7 +166,10 @@ fn names_and_collisions() {
             RIGHT,
             &format!(
                 "name: a\n{}",
-                RIGHT.replace("  in:", "  i:").replace("  out:", "  o:")
+                RIGHT
+                    .replace("  in:", "  i:")
+                    .replace("  out:", "  o:")
+                    .replace("out/", "o/")
             ),
         ],
         &["b.yaml:1:7: a second pipeline named `a`"],
@@ -294,10 +297,7 @@ fn the_frame_of_a_file() {
         &["a.yaml:1:1: the pipeline has no sources, sinks or topics"],
     );
     let topics = "topics: { spare: {} }";
-    check(
-        &[topics],
-        &["a.yaml:1:1: there are only topics, and no source, stream or sink to run"],
-    );
+    check(&[topics], &[]);
     check(&[topics, RIGHT], &[]);
     check(
         &["name: x"],
@@ -374,4 +374,72 @@ fn a_compacted_topic_has_no_retention() {
     let problems = load(&[&topic("cleanup: compact, retention: { time: 1d }")]).unwrap_err();
     let why = "a topic with `cleanup: compact` keeps the newest record of each key for ever";
     assert!(problems.contains(why), "{problems}");
+}
+
+#[test]
+fn what_is_written_has_one_writer() {
+    let two = |path: &str, topic: &str| {
+        let first = RIGHT.replace("out/{topic}.txt", path);
+        format!("{first}  second: {{ path: '{path}', type: file, topics: {topic} }}\n")
+    };
+    let same = "a.yaml:11:19: `second` would write to the same places as `a.out`";
+    check(&[&two("out/{topic}.txt", "lines")], &[same]);
+    check(&[&two("out/{topic}.txt", "/l.*/")], &[same]);
+    check(&[&two("out/{topic}.txt", "existing")], &[]);
+    check(&[&two("out/{key}.txt", "existing")], &[same]);
+    let off = two("out/x.txt", "lines").replace("second: {", "second: { enabled: false,");
+    check(&[&off], &[]);
+
+    let by_connector = two("out/{connector}.txt", "lines");
+    check(&[&by_connector], &[]);
+    let of_both = [
+        "b.yaml:10:11: `out` would write to the same places as `a.out`",
+        "b.yaml:11:19: `second` would write to the same places as `a.second`",
+    ];
+    check(&[&by_connector, &by_connector], &of_both);
+    let by_both = two("out/{pipeline}-{connector}.txt", "lines");
+    check(&[&by_both, &by_both], &[]);
+}
+
+#[test]
+fn a_compacted_topic_wants_keys() {
+    let warnings = |text: &str| {
+        let loaded = load(&[text]).unwrap();
+        loaded.warnings.render_warnings(false)
+    };
+    let compacted = format!("{RIGHT}topics: {{ lines: {{ cleanup: compact }} }}\n");
+    let warned = warnings(&compacted);
+    let expected =
+        "warning: nothing gives the records of `in` a key, and `lines` takes none without";
+    assert!(warned.starts_with(expected), "{warned}");
+    let line = "    topic: lines\n";
+    for option in [
+        "key: '{path}'",
+        "transforms: { type: fake, field: a, keys: true }",
+    ] {
+        let keyed = compacted.replacen(line, &format!("{line}    {option}\n"), 1);
+        assert_eq!(warnings(&keyed), "", "{option}");
+    }
+}
+
+#[test]
+fn more_partitions_move_keys() {
+    for (options, what) in [
+        ("", "`dedupe` does not know them"),
+        (", cleanup: compact", "stays there for ever"),
+    ] {
+        let declared = |partitions| {
+            let topic = format!("existing: {{ partitions: {partitions}, format: bytes{options} }}");
+            load(&[&format!("{RIGHT}topics: {{ {topic} }}\n")])
+                .unwrap()
+                .warnings
+        };
+        assert!(declared(4).is_empty());
+        let warned = declared(6).render_warnings(false);
+        assert!(
+            warned.contains("`existing` gets 2 more partitions"),
+            "{warned}"
+        );
+        assert!(warned.contains(what), "{warned}");
+    }
 }

@@ -15,6 +15,8 @@ options! {
         moves: bool = false,
         /// Whether it needs the offset.
         offset: bool = false,
+        /// Whether it gives keys.
+        keys: bool = false,
         /// Where it looks records up.
         table: Option<String>,
     }
@@ -34,6 +36,10 @@ impl TransformConfig for Fake {
 
     fn needs_offset(&self) -> bool {
         self.0.offset
+    }
+
+    fn makes_keys(&self) -> bool {
+        self.0.keys
     }
 
     fn table_topic(&self) -> Option<&str> {

@@ -6,7 +6,7 @@ use towpath_sdk::config::{
     Compression, Duration, Fields, Node, OutputFormat, PathTemplate, Problem, Problems, Size,
     Timezone,
 };
-use towpath_sdk::{Sink, SinkConfig, SinkType, TemplateName, choice, options};
+use towpath_sdk::{Sink, SinkConfig, SinkType, Template, TemplateName, choice, options};
 
 use super::FileSink;
 
@@ -134,6 +134,10 @@ impl FileSinkConfig {
 impl SinkConfig for FileSinkConfig {
     fn far_side(&self) -> String {
         self.path.clone()
+    }
+
+    fn path(&self) -> Option<&Template> {
+        Some(&self.options.path.0)
     }
 
     fn format(&self) -> (Option<OutputFormat>, Fields) {

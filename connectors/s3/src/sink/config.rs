@@ -7,7 +7,7 @@ use towpath_sdk::config::{
     Compression, Duration, Fields, Named, Node, ObjectFormat, OutputFormat, PathTemplate, Problem,
     Problems, Size, Timezone,
 };
-use towpath_sdk::{Sink, SinkConfig, SinkType, TemplateName, choice, options};
+use towpath_sdk::{Sink, SinkConfig, SinkType, Template, TemplateName, choice, options};
 
 use super::S3Sink;
 use super::limits::{PART_BYTES_MAX, PART_BYTES_MIN, PARTS_MAX};
@@ -242,6 +242,10 @@ impl SinkConfig for S3SinkConfig {
     fn far_side(&self) -> String {
         let path = self.options.path.0.as_str();
         format!("{}: {path}", self.options.bucket().far_side())
+    }
+
+    fn path(&self) -> Option<&Template> {
+        Some(&self.options.path.0)
     }
 
     fn format(&self) -> (Option<OutputFormat>, Fields) {
