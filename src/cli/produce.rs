@@ -1,9 +1,13 @@
 //! `towpath produce`: lines of stdin into a topic.
+//!
+//! A line is a value, or a key and a value, or with `--records` all that a record has, in the form in
+//! which `tail --json` prints it: so what one prints the other writes, null values and headers too.
 
 use std::io::{BufRead, BufReader, Stdin};
 
 use clap::Args;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use towpath_runtime::control::{NewRecord, Payload, ProduceRequest, Produced};
 
 use super::client::{Client, Purpose, escape};
@@ -22,11 +26,36 @@ pub struct ProduceArgs {
     /// What stands between key and value in each line [default: lines have no key]
     #[arg(long, value_name = "TEXT")]
     key_separator: Option<String>,
+    /// Each line is a record as `tail --json` prints it: `{"key":"7","value":null}`, also with
+    /// `headers` (a list of [name, value]) and `timestamp_ms`; its topic, partition and offset are
+    /// not looked at
+    #[arg(long, conflicts_with = "key_separator")]
+    records: bool,
     /// The partition [default: by the key as Kafka does; without a key, any]
     #[arg(long, value_name = "N")]
     partition: Option<u32>,
     #[command(flatten)]
     data: DataArgs,
+}
+
+/// A line of `--records`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordLine {
+    #[serde(default)]
+    key: Option<Payload>,
+    /// Null deletes a key: only who says so means it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    value: Option<Payload>,
+    #[serde(default)]
+    headers: Vec<(Payload, Option<Payload>)>,
+    timestamp_ms: Option<i64>,
+    #[serde(rename = "topic")]
+    _topic: Option<IgnoredAny>,
+    #[serde(rename = "partition")]
+    _partition: Option<IgnoredAny>,
+    #[serde(rename = "offset")]
+    _offset: Option<IgnoredAny>,
 }
 
 /// What was written.
@@ -42,6 +71,8 @@ struct Lines<'a> {
     input: BufReader<Stdin>,
     /// Lines read so far.
     number: u64,
+    /// Why the last one cannot be written, when those before it are to be written first.
+    bad: Option<Failure>,
 }
 
 pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
@@ -55,6 +86,7 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
         args: &args,
         input: BufReader::new(std::io::stdin()),
         number: 0,
+        bad: None,
     };
     let mut written = 0;
     let result = loop {
@@ -98,6 +130,9 @@ pub async fn produce(args: ProduceArgs, output: Output) -> Result<(), Failure> {
 impl Lines<'_> {
     /// The lines that are there now, at least one; none at the end of stdin.
     fn next(&mut self) -> Result<Vec<NewRecord>, Failure> {
+        if let Some(bad) = self.bad.take() {
+            return Err(bad);
+        }
         let mut records = Vec::new();
         let mut bytes = 0;
         loop {
@@ -114,7 +149,14 @@ impl Lines<'_> {
                 line.pop();
             }
             bytes += line.len();
-            records.push(self.record(&line)?);
+            match self.record(&line) {
+                Ok(record) => records.push(record),
+                Err(bad) if records.is_empty() => return Err(bad),
+                Err(bad) => {
+                    self.bad = Some(bad);
+                    return Ok(records);
+                }
+            }
             // A person who types waits for no second line.
             let waiting = self.input.buffer().is_empty();
             if waiting || records.len() == REQUEST_RECORDS || bytes >= REQUEST_BYTES {
@@ -124,26 +166,41 @@ impl Lines<'_> {
     }
 
     fn record(&self, line: &[u8]) -> Result<NewRecord, Failure> {
+        let partition = self.args.partition;
+        if self.args.records {
+            let record: RecordLine = serde_json::from_slice(line)
+                .map_err(|error| self.bad_line(&format!("is no record: {error}")))?;
+            return Ok(NewRecord {
+                key: record.key,
+                value: record.value,
+                partition,
+                timestamp_ms: record.timestamp_ms,
+                headers: record.headers,
+            });
+        }
         let (key, value) = match &self.args.key_separator {
             None => (None, line),
             Some(separator) => {
                 let (key, value) = split_once(line, separator.as_bytes()).ok_or_else(|| {
-                    Failure::input(format!(
-                        "line {} has no key: it does not contain `{separator}`; \
-                         the lines before it were written",
-                        self.number
-                    ))
+                    self.bad_line(&format!("has no key: it does not contain `{separator}`"))
                 })?;
                 (Some(Payload::of(key)), value)
             }
         };
-        let value = Some(Payload::of(value));
         Ok(NewRecord {
             key,
-            value,
-            partition: self.args.partition,
-            headers: Vec::new(),
+            value: Some(Payload::of(value)),
+            partition,
+            ..NewRecord::default()
         })
+    }
+
+    /// The line at hand cannot be written.
+    fn bad_line(&self, why: &str) -> Failure {
+        Failure::input(format!(
+            "line {} {why}; the lines before it were written",
+            self.number
+        ))
     }
 }
 

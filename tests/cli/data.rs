@@ -194,6 +194,40 @@ fn what_is_produced_is_delivered() {
 }
 
 #[test]
+fn what_tail_prints_can_be_produced() {
+    let workdir = Workdir::new();
+    workdir.write("t.yaml", "topics: { t: { cleanup: compact }, u: {} }\n");
+    workdir.drain("t.yaml", 0);
+    let lines = "\
+{\"key\":\"7\",\"value\":\"one\",\"headers\":[[\"h\",\"x\"],[\"h\",null]],\"timestamp_ms\":5}
+{\"key\":\"7\",\"value\":null}
+{\"key\":{\"base64\":\"/w==\"},\"value\":\"\"}
+{\"key\":\"8\"}
+{\"key\":\"9\",\"value\":\"never\"}
+";
+    let produced = workdir.towpath_with_input(&["produce", "t", "--records"], lines);
+    produced.expect_code(2).expect_stderr(&[
+        "line 4 is no record: missing field `value`",
+        "written before it: 3",
+    ]);
+    let all = |topic: &str| {
+        let args = ["tail", topic, "--from", "earliest", "--json"];
+        workdir.towpath(&args).expect_code(0).stdout
+    };
+    let copied = workdir.towpath_with_input(&["produce", "u", "--records"], all("t"));
+    copied.expect_code(0);
+    assert_eq!(all("u").replace("\"u\"", "\"t\""), all("t"));
+    let first: serde_json::Value = serde_json::from_str(all("u").lines().next().unwrap()).unwrap();
+    assert_eq!(first["timestamp_ms"], 5);
+    assert_eq!(
+        first["headers"],
+        serde_json::json!([["h", "x"], ["h", null]])
+    );
+    let second = all("u").lines().nth(1).unwrap().to_owned();
+    assert!(second.contains("\"value\":null"), "{second}");
+}
+
+#[test]
 fn keys_choose_the_partition_as_kafka_does() {
     let workdir = Workdir::new();
     workdir.write(

@@ -28,11 +28,14 @@ pub struct NewRecord {
     /// The record's key.
     #[serde(default)]
     pub key: Option<Payload>,
-    /// The record's value.
+    /// The record's value; `None` deletes its key.
     pub value: Option<Payload>,
     /// Default: by the key, as Kafka does; without a key all of one request to one partition.
     #[serde(default)]
     pub partition: Option<u32>,
+    /// Milliseconds since 1970; default: now.
+    #[serde(default)]
+    pub timestamp_ms: Option<i64>,
     /// Names and values.
     #[serde(default)]
     pub headers: Vec<(Payload, Option<Payload>)>,
@@ -178,9 +181,10 @@ impl Control {
         let builder = builders
             .get_mut(partition as usize)
             .ok_or_else(|| no_partition(info, partition))?;
-        let now_ms = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+        let now_ms = || i64::try_from(now_ms()).unwrap_or(i64::MAX);
+        let timestamp_ms = record.timestamp_ms.unwrap_or_else(now_ms);
         builder
-            .push(now_ms, key.as_deref(), value.as_deref(), &headers)
+            .push(timestamp_ms, key.as_deref(), value.as_deref(), &headers)
             .map_err(|error| Error::configuration("encode", "the record").because(error))
     }
 }
