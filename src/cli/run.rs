@@ -124,7 +124,7 @@ impl Run<'_> {
                 data_dir.display()
             ))
         })?;
-        self.plan(loaded, admin.is_some());
+        self.plan(loaded, admin.as_ref());
         let options = WorkerOptions {
             drain: self.args.drain,
             fresh: self.args.fresh,
@@ -148,13 +148,10 @@ impl Run<'_> {
     }
 
     /// Says in a few lines what is about to run.
-    fn plan(&self, loaded: &Loaded, admin: bool) {
-        let address = self.settings.worker.admin.listen.0;
-        let admin = if admin {
-            format!("http://{address}")
-        } else {
-            "none".to_owned()
-        };
+    fn plan(&self, loaded: &Loaded, admin: Option<&TcpListener>) {
+        // The one that is bound: port 0 is any that is free.
+        let address = admin.and_then(|listener| listener.local_addr().ok());
+        let admin = address.map_or("none".to_owned(), |address| format!("http://{address}"));
         self.screen.note(&format!(
             "towpath {}: data in {}, admin port {admin}",
             env!("CARGO_PKG_VERSION"),

@@ -37,9 +37,14 @@ fn get(port: u16, path: &str) -> Option<String> {
 #[test]
 fn health_and_metrics_are_there_from_the_start() {
     let workdir = workdir();
-    let port = free_port();
-    listen_on(&workdir, port);
+    // Any that is free: which one, the worker tells.
+    listen_on(&workdir, 0);
     let worker = workdir.start(&["copy.yaml"]);
+    let port = wait_for("the port", || {
+        let told = worker.stderr();
+        let (_, behind) = told.split_once("admin port http://127.0.0.1:")?;
+        behind.lines().next()?.parse().ok()
+    });
     let live = wait_for("an answer", || get(port, "/health/live"));
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
     wait_for("readiness", || {
