@@ -1,13 +1,14 @@
 //! Gives each record of a source or stream its topic, key and partition.
 //!
-//! The common case costs nothing: with a fixed topic, no `key` template and a partition that does
-//! not depend on the record, a whole batch goes on as it is. Otherwise its records are dealt out
-//! to one builder for each partition, and copied as bytes. `round_robin` deals out records until a
-//! batch is small beside what each partition has got; from then on whole batches take turns.
+//! The common case costs nothing: with one topic for all records of a batch, fixed or named by
+//! transforms, no `key` template and a partition that does not depend on the record, the batch goes
+//! on as it is. Otherwise its records are dealt out to one builder for each partition, and copied as
+//! bytes. `round_robin` deals out records until a batch is small beside what each partition has got;
+//! from then on whole batches take turns.
 
+mod scope;
 mod topic;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use towpath_pipeline::PartitionBy;
 use towpath_record::{BatchBuilder, BatchError, Header, Headers, Record};
 use towpath_sdk::config::Format;
 use towpath_sdk::{
-    Error, ErrorKind, Fill, Origin, Reached, RecordScope, Refused, Result, SchemaHeaders, Scope,
-    Stage, TemplateName, Tolerance,
+    Error, ErrorKind, Origin, Reached, RecordScope, Refused, Result, SchemaHeaders, Stage,
+    Tolerance,
 };
 
 use crate::budget::READ_BYTES;
@@ -26,7 +27,11 @@ use crate::partition;
 use crate::schemas::{Admission, SchemaRegistry};
 use crate::spec::{ConnectorSpec, OutputSpec};
 use crate::stretch::Stretch;
+pub(crate) use scope::SourceScope;
 use topic::Topic;
+
+/// Batches for topics that transforms name go on as they are if they have so many bytes on average.
+const WHOLE_BYTES_MIN: usize = 16 << 10;
 
 /// Routes the batches of one task.
 pub(crate) struct Router {
@@ -79,8 +84,8 @@ impl Router {
         now_ms: i64,
         refused: &mut Vec<Refused>,
     ) -> Result<Vec<TopicBatch>> {
-        if self.go_whole(&parts) && self.take_whole(&parts) {
-            return Ok(self.whole(parts));
+        if let Some(topics) = self.go_whole(&parts) {
+            return Ok(self.whole(parts, &topics));
         }
         for part in &parts {
             self.deal(part, now_ms, refused)?;
@@ -100,36 +105,47 @@ impl Router {
         Ok(routed)
     }
 
-    /// Whether no record of `parts` needs to be looked at.
-    fn go_whole(&self, parts: &[Stretch]) -> bool {
-        let Some(topic) = self.fixed_topic() else {
-            return false;
+    /// The indices of the topics that each of `parts` goes to as it is; `None` when their records are
+    /// to be looked at.
+    fn go_whole(&mut self, parts: &[Stretch]) -> Option<Vec<usize>> {
+        let records: u64 = parts.iter().map(|part| part.batch.len() as u64).sum();
+        let bytes: usize = parts.iter().map(|part| part.batch.as_bytes().len()).sum();
+        // Where topics alternate, a batch for each change of topic would be a batch for each record.
+        let are_small = parts.len() > 1 && bytes / parts.len() < WHOLE_BYTES_MIN;
+        if are_small && parts.iter().any(|part| part.topic.is_some()) {
+            return None;
+        }
+        let topic_of = |part: &Stretch| {
+            let index = match &part.topic {
+                // A topic that there cannot be is told of each record.
+                Some(topic) => self.named(topic.as_bytes()).ok()?,
+                None => self.output.fixed_topic.as_ref().map(|_| 0)?,
+            };
+            let topic = &self.topics[index];
+            let together = match self.output.partition_by {
+                PartitionBy::Source => true,
+                PartitionBy::Key => !part.keyed,
+                PartitionBy::RoundRobin => topic.stays_even(records),
+            };
+            let goes = (part.key_stands || self.output.key.is_none())
+                && part.batch.as_bytes().len() as u64 <= self.output.max_record_bytes
+                && !topic.compacted
+                && (topic.partitions() == 1 || together);
+            goes.then_some(index)
         };
-        let fit =
-            |part: &Stretch| part.batch.as_bytes().len() as u64 <= self.output.max_record_bytes;
-        let together = || match self.output.partition_by {
-            PartitionBy::Source => true,
-            PartitionBy::Key => !parts.iter().any(|part| part.keyed),
-            PartitionBy::RoundRobin => {
-                topic.stays_even(parts.iter().map(|part| part.batch.len() as u64).sum())
-            }
-        };
-        let decided = parts
-            .iter()
-            .all(|part| part.topic.is_none() && (part.key_stands || self.output.key.is_none()));
-        decided
-            && !topic.compacted
-            && parts.iter().all(fit)
-            && (topic.partitions() == 1 || together())
+        let topics: Vec<usize> = parts.iter().map(topic_of).collect::<Option<_>>()?;
+        let mut placed = parts.iter().zip(&topics);
+        let takes = placed.all(|(part, index)| self.take_whole(part, *index));
+        takes.then_some(topics)
     }
 
-    /// Whether the fixed topic takes the schemas of all records.
-    fn take_whole(&mut self, parts: &[Stretch]) -> bool {
-        let (Some(schemas), Some(topic)) = (&mut self.schemas, self.topics.first()) else {
+    /// Whether the topic at `index` takes the schemas of all records of `part`.
+    fn take_whole(&mut self, part: &Stretch, index: usize) -> bool {
+        if self.schemas.is_none() {
             return true;
-        };
-        let mut records = parts.iter().flat_map(|part| part.batch.records()).flatten();
-        records.all(|record| schemas.check(0, &topic.name, record.headers).is_ok())
+        }
+        let mut records = part.batch.records().flatten();
+        records.all(|record| self.take_schemas(index, &record).is_ok())
     }
 
     /// Whether the topic at `index` takes the schemas of `record`.
@@ -140,19 +156,19 @@ impl Router {
         }
     }
 
-    /// Batches as they came, for the fixed topic.
-    fn whole(&mut self, parts: Vec<Stretch>) -> Vec<TopicBatch> {
+    /// Batches as they came, each for the topic at its index.
+    fn whole(&mut self, parts: Vec<Stretch>, topics: &[usize]) -> Vec<TopicBatch> {
         let partition_by = self.output.partition_by;
-        let Some(topic) = self.topics.first_mut() else {
-            return Vec::new();
-        };
-        let routed = parts.into_iter().map(|part| TopicBatch {
-            topic: topic.name.clone(),
-            partition: match partition_by {
-                PartitionBy::RoundRobin => topic.deal_batch(part.batch.len() as u64),
-                _ => topic.of_origin(&part.origin, part.partition),
-            },
-            batch: part.batch,
+        let routed = parts.into_iter().zip(topics).map(|(part, index)| {
+            let topic = &mut self.topics[*index];
+            TopicBatch {
+                topic: topic.name.clone(),
+                partition: match partition_by {
+                    PartitionBy::RoundRobin => topic.deal_batch(part.batch.len() as u64),
+                    _ => topic.of_origin(&part.origin, part.partition),
+                },
+                batch: part.batch,
+            }
         });
         routed.collect()
     }
@@ -200,6 +216,9 @@ impl Router {
                         record: part.original(index, &record, Reached::Transformed(self.format)),
                     };
                     self.on_error.refuse(refused, bad)?;
+                }
+                Err(error) if error.kind() == ErrorKind::Configuration => {
+                    return Err(Error::configuration("route", part.place(index)).because(error));
                 }
                 Err(error) => return Err(error),
             }
@@ -272,16 +291,9 @@ impl Router {
             .remedy("raise `max_record` in towpath.yaml"))
     }
 
-    fn fixed_topic(&self) -> Option<&Topic> {
-        self.output
-            .fixed_topic
-            .as_ref()
-            .and_then(|_| self.topics.first())
-    }
-
     /// The index of the record's topic in `self.topics`.
     fn topic_of(&mut self, scope: &SourceScope<'_>, rendered: &mut Vec<u8>) -> Result<usize> {
-        if self.fixed_topic().is_some() {
+        if self.output.fixed_topic.is_some() {
             return Ok(0);
         }
         rendered.clear();
@@ -386,27 +398,4 @@ fn malformed(origin: &Origin, error: BatchError) -> Error {
     Error::fatal("route records of", &origin.name)
         .because(error)
         .remedy("this is a defect in the connector: report it")
-}
-
-/// What `topic` and `key` templates of a source see.
-#[derive(Clone, Copy)]
-pub(crate) struct SourceScope<'a> {
-    pub origin: &'a Origin,
-    /// Once it is known: for the key. For the `topic` of a stream, the one it reads.
-    pub topic: Option<&'a str>,
-    pub record: RecordScope<'a>,
-}
-
-impl Scope for SourceScope<'_> {
-    fn lookup(&self, name: &TemplateName) -> Option<Fill<'_>> {
-        match name {
-            TemplateName::Topic => Some(Fill::Text(Cow::Borrowed(self.topic?))),
-            TemplateName::Extra(name) => {
-                let mut fields = self.origin.fields.iter();
-                let (_, value) = fields.find(|(field, _)| *field == **name)?;
-                Some(Fill::Bytes(Cow::Borrowed(value)))
-            }
-            _ => self.record.lookup(name),
-        }
-    }
 }
