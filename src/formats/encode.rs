@@ -323,7 +323,5 @@ fn refused(
 ) -> Error {
     let (offset, topic, partition) = (record.offset, &batch.topic.name, batch.partition);
     let place = format!("the record at offset {offset} of {topic}-{partition}");
-    Error::record(format!("write as {word}"), place)
-        .because(why)
-        .remedy("set `on_error: skip` to leave such records out")
+    Error::record(format!("write as {word}"), place).because(why)
 }

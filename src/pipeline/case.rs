@@ -72,7 +72,8 @@ options! {
 
     /// A record that comes in.
     pub(crate) struct InputRecordOptions {
-        /// Text as it is; a list, map, number or boolean becomes JSON; `null` is a tombstone.
+        /// Text as it is; a list, map, number or boolean becomes JSON; `null` is a tombstone, and the
+        /// text `"null"` JSON's null.
         pub value: Content,
         /// Its key, written as the value is.
         pub key: Option<Content>,
@@ -97,7 +98,8 @@ options! {
 
     /// A record as it shall be. What is not given is not looked at.
     pub struct ExpectedRecord {
-        /// Text is compared as it is, anything else as JSON; `null` is a tombstone.
+        /// Text is compared as it is, anything else as JSON; `null` is a tombstone, and the text
+        /// `"null"` JSON's null.
         pub value: Option<Content>,
         /// Its key, written as the value is; `null`: none.
         pub key: Option<Content>,

@@ -156,7 +156,9 @@ impl Encode<'_> {
         };
         let name = documents.name(foreign).into_owned();
         self.way.push(Step::Field(name));
-        Err("a field that the schema does not have")
+        Err(
+            "a field that the schema does not have (`replace_field` with `include` keeps those it has)",
+        )
     }
 
     /// The items of an array, or the values of a map with their names, as one block.

@@ -109,7 +109,7 @@ fn what_does_not_fit_the_schema_is_refused() {
     check(
         record,
         r#"{"a":1,"b":2}"#,
-        "a field that the schema does not have, at `b`",
+        "a field that the schema does not have (`replace_field` with `include` keeps those it has), at `b`",
     );
     check(record, r#"{"a":1,"a":2}"#, "a field that stands twice");
     check(

@@ -144,7 +144,7 @@ fn a_record_that_does_not_fit_is_refused_alone() {
         (
             false,
             json!({"price": "1", "more": 1}),
-            "a field that the schema does not have, at `more`",
+            "a field that the schema does not have (`replace_field` with `include` keeps those it has), at `more`",
         ),
         (
             true,

@@ -232,6 +232,12 @@ impl Writer {
             && self.disk.head(&file, path, known.length)? == known.head
         {
             self.disk.cut(&file, path, known.length)?;
+            tracing::warn!(
+                path,
+                bytes = found.length - known.length,
+                "cut what stood behind the committed end: what this sink wrote comes again, what \
+                 another program wrote does not"
+            );
         }
         Ok(())
     }

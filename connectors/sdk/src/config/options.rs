@@ -136,7 +136,9 @@ pub fn parse_choice<'a>(
     words: &[&'a str],
     problems: &mut Problems,
 ) -> Option<&'a str> {
-    if let Some(text) = node.text()
+    // YAML's null is written as the word.
+    let null = (node.value == NodeValue::from(())).then_some("null");
+    if let Some(text) = node.text().or(null)
         && let Some(word) = words.iter().find(|word| **word == text)
     {
         return Some(word);

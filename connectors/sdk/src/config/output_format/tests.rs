@@ -112,6 +112,8 @@ fn avro_has_a_schema() {
     ]);
     let packed = of(&[("schema", yaml), ("codec", node("zstandard"))]);
     check(&packed, avro(record, AvroCodec::Zstandard));
+    let plain = of(&[("schema", node(record)), ("codec", node(()))]);
+    check(&plain, avro(record, AvroCodec::Null));
     let word = of(&[("schema", node("long"))]);
     check(&word, avro("\"long\"", AvroCodec::Null));
     refuse(
