@@ -44,6 +44,7 @@ mod set;
 mod shared;
 mod state;
 mod storage;
+mod stray;
 mod sweep;
 mod table;
 mod tail;

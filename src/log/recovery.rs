@@ -23,6 +23,7 @@ use crate::segment::Layout;
 use crate::shared::{Parts, Shared};
 use crate::state::State;
 use crate::storage::{Clock, Lock, Storage};
+use crate::stray;
 use crate::sweep;
 use crate::topic::{LogId, PartitionKey};
 use crate::{Durability, LogError, LogErrorKind};
@@ -244,7 +245,7 @@ fn begin(
         .map(|(path, _)| path)
         .chain(&replay.strangers)
     {
-        sweep::stray_noted(scene, path)?;
+        stray::stray_noted(scene, path)?;
     }
     // Before files are made, which may have to take the same names.
     remove_all(storage, &replay.temporaries)?;

@@ -11,14 +11,13 @@ use crate::recovery::{Dirs, Leaving, Scene, Unproven};
 use crate::segment::{SegmentFile, SegmentName, Walk, damage};
 use crate::set::SET_BYTES_MAX;
 use crate::state::State;
+use crate::stray::stray_noted;
 use crate::{LogError, LogErrorKind};
 
 /// Most that can be appended and not yet committed: all rounds, each with a last set. More whole
 /// batches than that behind the committed end mean that the commit log has lost records.
 const IN_FLIGHT_BYTES: u64 = (ROUNDS_IN_FLIGHT * (ROUND_BYTES + SET_BYTES_MAX)) as u64;
 const COPY_BYTES: usize = 1 << 20;
-/// Of 255 that a file system takes.
-const STRAY_NAME_BYTES_MAX: usize = 240;
 
 /// Checks all segments, and unless `read_only` makes what is right durable and cuts the rest.
 pub(crate) fn segments(
@@ -81,14 +80,17 @@ pub(crate) fn segments(
     if !unproven.is_empty() {
         changed.insert(scene.layout.topics());
     }
-    for dir in &changed {
-        let synced = scene.storage.sync_dir(dir);
-        synced.map_err(|error| LogError::io("sync", dir, error))?;
-    }
-    Ok(())
+    sync_dirs(scene, &changed)
 }
 
-fn make_dir(scene: &Scene<'_>, dir: &Path) -> Result<(), LogError> {
+fn sync_dirs(scene: &Scene<'_>, dirs: &Dirs) -> Result<(), LogError> {
+    dirs.iter().try_for_each(|dir| {
+        let synced = scene.storage.sync_dir(dir);
+        synced.map_err(|error| LogError::io("sync", dir, error))
+    })
+}
+
+pub(crate) fn make_dir(scene: &Scene<'_>, dir: &Path) -> Result<(), LogError> {
     scene
         .storage
         .create_dir(dir)
@@ -220,6 +222,9 @@ fn unlisted(
     dir: &Path,
     os: bool,
 ) -> Result<(), LogError> {
+    // Offsets behind it were given up, or nobody has them yet.
+    let listed_end = partition.segments.last();
+    let listed_end = listed_end.map_or(partition.start, |last| last.end);
     let entries = scene.storage.list(dir);
     for entry in entries.map_err(|error| LogError::io("list", dir, error))? {
         let path = dir.join(&entry.name);
@@ -243,7 +248,7 @@ fn unlisted(
             Some(name) if is_of_compaction(partition, name) => {
                 remove(path, "compaction had replaced it or was not finished")
             }
-            Some(name) if name.base >= partition.end => {
+            Some(name) if name.base >= listed_end => {
                 uncommitted(scene, &path, name, os)?;
                 Leaving::Remove(path)
             }
@@ -264,12 +269,17 @@ fn is_of_compaction(partition: &Partition, name: SegmentName) -> bool {
 
 /// Does what was noted, once it is durable that nothing lists these files: the record that dropped
 /// them may have been nowhere but in the page cache.
+///
+/// That the files are gone is made durable too: one that will get the name of such a file must not
+/// come out of a crash with what is in it now.
 pub(crate) fn leave(scene: &mut Scene<'_>) -> Result<(), LogError> {
+    let mut changed = Dirs::new();
     for leaving in std::mem::take(&mut scene.leaving) {
         match leaving {
             Leaving::Remove(path) => {
                 let gone = scene.storage.remove(&path);
                 gone.map_err(|error| LogError::io("remove", &path, error))?;
+                changed.extend(path.parent().map(Path::to_path_buf));
             }
             Leaving::Stray(path) => stray_noted(scene, &path)?,
             // An empty one is a topic whose creation was cut short, or whose deletion was finished.
@@ -280,7 +290,7 @@ pub(crate) fn leave(scene: &mut Scene<'_>) -> Result<(), LogError> {
             }
         }
     }
-    Ok(())
+    sync_dirs(scene, &changed)
 }
 
 /// A segment that was begun and never committed: a tail in the shape of a file.
@@ -325,57 +335,6 @@ fn strange_dirs(scene: &mut Scene<'_>, known: &Dirs) -> Result<(), LogError> {
     let strange = paths.filter(|path| !known.contains(path));
     scene.leaving.extend(strange.map(Leaving::Strange));
     Ok(())
-}
-
-pub(crate) fn stray_noted(scene: &mut Scene<'_>, path: &Path) -> Result<(), LogError> {
-    let to = stray(scene, path)?;
-    let text = format!(
-        "{}: not known to the log; moved to {}",
-        path.display(),
-        to.display()
-    );
-    scene.recovery.strays.push(text);
-    Ok(())
-}
-
-/// Moves a file or directory out of the way, to a name of its own.
-fn stray(scene: &Scene<'_>, path: &Path) -> Result<PathBuf, LogError> {
-    let dir = scene.layout.dir.join("stray");
-    make_dir(scene, &dir)?;
-    let taken = scene
-        .storage
-        .list(&dir)
-        .map_err(|error| LogError::io("list", &dir, error))?;
-    let parts: Vec<_> = path
-        .strip_prefix(&scene.layout.dir)
-        .unwrap_or(path)
-        .iter()
-        .collect();
-    let mut name = parts
-        .iter()
-        .map(|part| part.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join("-");
-    // The end tells more than the start, and the number behind it must fit too.
-    let from = name.len().saturating_sub(STRAY_NAME_BYTES_MAX);
-    let from = (from..=name.len()).find(|&at| name.is_char_boundary(at));
-    name.drain(..from.unwrap_or(0));
-    let free = (0..).map(|n| {
-        if n == 0 {
-            name.clone()
-        } else {
-            format!("{name}.{n}")
-        }
-    });
-    let free = free
-        .take(taken.len() + 1)
-        .find(|name| taken.iter().all(|e| e.name != *name));
-    let to = dir.join(free.unwrap_or(name));
-    scene
-        .storage
-        .rename(path, &to)
-        .map_err(|error| LogError::io("move", path, error))?;
-    Ok(to)
 }
 
 /// Shared by recovery and `verify`: opens a segment for reading only.

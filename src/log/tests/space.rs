@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::{config, one, put, values};
-use crate::testing::{Fault, ManualClock, SimDisk, Step, checkpoint, open_stepped};
+use crate::testing::{Fault, ManualClock, SimDisk, Step, Steps, checkpoint, open_stepped};
 use crate::{
     AppendSet, Durability, Log, LogConfig, LogError, LogErrorKind, ReadTo, Recovery, Retention,
     Storage, TopicConfig,
@@ -13,6 +13,17 @@ use crate::{
 const DIR: &str = "/data";
 
 fn open(disk: &SimDisk, durability: Durability) -> Result<(Log, Recovery), LogError> {
+    start(disk, durability).map(|(log, _, recovery)| (log, recovery))
+}
+
+fn open_with_steps(disk: &SimDisk, durability: Durability) -> Result<(Log, Arc<Steps>), LogError> {
+    start(disk, durability).map(|(log, steps, _)| (log, steps.unwrap()))
+}
+
+fn start(
+    disk: &SimDisk,
+    durability: Durability,
+) -> Result<(Log, Option<Arc<Steps>>, Recovery), LogError> {
     let config = LogConfig {
         durability,
         segment_bytes: 1024,
@@ -20,8 +31,7 @@ fn open(disk: &SimDisk, durability: Durability) -> Result<(Log, Recovery), LogEr
         ..LogConfig::default()
     };
     let clock = Arc::new(ManualClock::default());
-    let (log, _, recovery) = open_stepped(Path::new(DIR), config, Arc::new(disk.clone()), clock)?;
-    Ok((log, recovery))
+    open_stepped(Path::new(DIR), config, Arc::new(disk.clone()), clock)
 }
 
 fn read(log: &Log) -> Vec<u64> {
@@ -263,5 +273,41 @@ fn a_start_removes_nothing_before_the_record_of_it_is_durable() {
         disk.cut_power();
         let (_, recovery) = open(&disk, Durability::Fsync).unwrap();
         assert_eq!(recovery.damage, Vec::<String>::new(), "{failing} {stop}");
+    }
+}
+
+/// What a killed process had appended and not committed does not come back under the name of what is
+/// appended in its place, though in `os` mode nothing syncs that before the power is cut.
+#[test]
+fn what_a_start_removed_does_not_come_back() {
+    for seed in 0..200 {
+        let disk = SimDisk::new(seed);
+        for (value, steps) in [(1, 1), (2, 3)] {
+            let (log, stepped) = open_with_steps(&disk, Durability::Os).unwrap();
+            log.create_topic("t", &config(1)).unwrap();
+            let writer = log.open_writer("p.s", 0).unwrap();
+            writer.submit(one("t", 0, &[value]), Box::new(|_| {}));
+            for step in [Step::Append(1), Step::Sync, Step::Commit(1)]
+                .into_iter()
+                .take(steps)
+            {
+                assert!(stepped.step(step));
+            }
+            drop((log, stepped, writer));
+            if steps == 1 {
+                disk.kill();
+                continue;
+            }
+            // The system happens to have written the record.
+            let commits = Path::new(DIR).join("commits");
+            for entry in disk.list(&commits).unwrap() {
+                disk.tamper(&commits.join(entry.name), |_| {}).unwrap();
+            }
+            disk.cut_power();
+        }
+        let (log, recovery) = open(&disk, Durability::Os).unwrap();
+        assert_eq!(recovery.damage, Vec::<String>::new());
+        let held = read(&log);
+        assert!(held.is_empty() || held == [2], "seed {seed}: {held:?}");
     }
 }
