@@ -5,6 +5,8 @@
 //! for want of space happens here, so that it fails one set and not the log: segments are
 //! allocated and commit files filled with zeros before stages 2 and 3 depend on them.
 
+mod segments;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,14 +15,14 @@ use crate::entry::{self, Entry};
 use crate::fence::Fence;
 use crate::frame::{self, BLOCK_BYTES, FrameHeader};
 use crate::partition::Partition;
-use crate::round::{Answer, Record, Reply, Request, Round, SetFrom};
-use crate::segment::{SegmentFile, SegmentName};
+use crate::round::{Answer, Record, Reply, Request, Round, SetFrom, Written};
 use crate::set::{AppendSet, Committed, TopicBatch};
 use crate::shared::Shared;
 use crate::state::State;
-use crate::tail::{End, Tail, Tails};
+use crate::tail::{End, Tails};
 use crate::topic::PartitionKey;
-use crate::{LogError, ReadTo, compaction, validate};
+use crate::turns::Turns;
+use crate::{LogError, ReadTo, validate};
 
 /// A round is closed when it holds this many bytes of batches.
 pub(crate) const ROUND_BYTES: usize = 8 << 20;
@@ -44,6 +46,7 @@ pub(crate) struct Appender {
     point: CommitPoint,
     tails: Tails,
     fence: Fence,
+    turns: Turns,
     /// The round being filled.
     round: Round,
     round_bytes: usize,
@@ -59,20 +62,39 @@ impl Appender {
             point,
             tails: Tails::default(),
             fence: Fence::default(),
+            turns: Turns::default(),
             round: Round::default(),
             round_bytes: 0,
             body: Vec::new(),
         }
     }
 
-    /// Takes a request into the round. True when the round is full.
+    /// Takes a request into the round, or has it wait for a lease. True when the round is full.
     pub(crate) fn take(&mut self, request: Request) -> bool {
+        let Some(request) = self.turns.pass(&self.state, request) else {
+            return false;
+        };
         let (done, until, result) = match request {
-            Request::Set { from, set, done } => {
+            Request::Set {
+                from,
+                set,
+                written,
+                done,
+            } => {
                 let until = set.until;
                 // Who has something to make durable waits for it; a barrier can wait.
-                self.round.durable |= until == ReadTo::Durable && !set.is_empty();
-                (done, until, self.take_set(&from, &set))
+                let is_empty = set.is_empty() && written.is_empty();
+                self.round.durable |= until == ReadTo::Durable && !is_empty;
+                (done, until, self.take_set(&from, &set, &written))
+            }
+            Request::Lease {
+                from,
+                partitions,
+                done,
+            } => (done, ReadTo::Durable, self.take_lease(&from, partitions)),
+            Request::Release { from, done } => {
+                self.turns.end(&from);
+                (done, ReadTo::Committed, Ok(nothing()))
             }
             Request::Change { change, done } => {
                 let result = self.open().and_then(|()| change(&self.state));
@@ -92,6 +114,11 @@ impl Appender {
         };
         self.reply(done, result, until);
         self.round_bytes >= ROUND_BYTES || self.body.len() >= RECORD_BYTES
+    }
+
+    /// The next request that waited for a lease which has ended: to be taken before any other.
+    pub(crate) fn resumed(&mut self) -> Option<Request> {
+        self.turns.resumed()
     }
 
     /// Closes the round: its record gets its place in the commit log.
@@ -141,12 +168,18 @@ impl Appender {
         }
     }
 
-    fn take_set(&mut self, from: &SetFrom, set: &AppendSet) -> Result<Committed, LogError> {
+    fn take_set(
+        &mut self,
+        from: &SetFrom,
+        set: &AppendSet,
+        written: &[Written],
+    ) -> Result<Committed, LogError> {
         self.open()?;
         let opened = self.fence.admit(&self.state, from)?;
-        let result = self.append_set(from, set, opened);
-        if result.is_err() {
-            self.fence.refuse(from);
+        let result = self.append_set(from, set, written, opened);
+        match result {
+            Ok(_) => self.turns.end(from),
+            Err(_) => self.fence.refuse(from),
         }
         result
     }
@@ -155,6 +188,7 @@ impl Appender {
         &mut self,
         from: &SetFrom,
         set: &AppendSet,
+        written: &[Written],
         opened: u64,
     ) -> Result<Committed, LogError> {
         let mut entries = validate::set(&self.state, &self.shared.damage, &from.owner, set)?;
@@ -165,6 +199,10 @@ impl Appender {
             generation: from.generation,
             number: from.number,
         });
+        for written in written {
+            self.partition(written.key)?;
+            written.entries(&mut entries);
+        }
         let encoded = entry::encode_all(&entries);
         self.reserve(encoded.len() + BATCH_ENTRY_BYTES * set.batches.len())?;
         let mut ends = BTreeMap::new();
@@ -174,6 +212,34 @@ impl Appender {
         }
         self.accept(entries, &encoded)?;
         self.accept_small(ends.into_iter().map(|(key, at)| at.entry(key)).collect())?;
+        Ok(Committed { base_offsets })
+    }
+
+    /// Announces the set `from`, whose holder writes it to segments of its own.
+    fn take_lease(
+        &mut self,
+        from: &SetFrom,
+        partitions: Vec<PartitionKey>,
+    ) -> Result<Committed, LogError> {
+        self.open()?;
+        self.fence.expect(&self.state, from)?;
+        let result = self.lease(&partitions);
+        match result {
+            Ok(_) => self.turns.begin(from, partitions),
+            Err(_) => self.fence.refuse(from),
+        }
+        result
+    }
+
+    fn lease(&mut self, partitions: &[PartitionKey]) -> Result<Committed, LogError> {
+        for key in partitions {
+            self.partition(*key)?;
+            validate::undamaged(&self.shared.damage, *key)?;
+        }
+        self.reserve(3 * BATCH_ENTRY_BYTES * partitions.len())?;
+        self.round.durable = true;
+        let bases = partitions.iter().map(|key| self.leave_to_holder(*key));
+        let base_offsets = bases.collect::<Result<_, _>>()?;
         Ok(Committed { base_offsets })
     }
 
@@ -197,92 +263,9 @@ impl Appender {
         Ok(base_offset)
     }
 
-    /// The end of the segment that the next batch goes to; a new segment if the active one is full
-    /// or ends before a gap.
-    fn open_end(&mut self, key: PartitionKey) -> Result<End, LogError> {
-        let partition = self.partition(key)?;
-        let usable = partition.active().is_some_and(|active| {
-            active.length < self.segment_bytes(key) && active.end == partition.end
-        });
-        if !usable {
-            self.roll(key)?;
-            self.create_segment(key)?;
-        }
-        let active = self.partition(key)?.active();
-        let active = active.ok_or_else(|| LogError::invalid("a partition has no segment"))?;
-        Ok(End::of(active))
-    }
-
-    /// Size from which a segment of the partition is sealed.
-    fn segment_bytes(&self, key: PartitionKey) -> u64 {
-        let topic = self.state.topics.get(&key.topic);
-        let compacted = topic.is_some_and(|topic| topic.config.is_compacted());
-        let bytes = self.shared.config.segment_bytes;
-        match compacted {
-            true => bytes.min(compaction::SEGMENT_BYTES),
-            false => bytes,
-        }
-    }
-
     fn partition(&self, key: PartitionKey) -> Result<&Partition, LogError> {
         let partition = self.state.partition(key);
         partition.ok_or_else(|| LogError::invalid("the topic was deleted"))
-    }
-
-    /// Seals the active segment, if there is one: cuts its file to its length.
-    fn roll(&mut self, key: PartitionKey) -> Result<(), LogError> {
-        let Some(active) = self.partition(key)?.active().copied() else {
-            return Ok(());
-        };
-        // An empty segment already has the name that the next one would get.
-        if active.length == 0 && active.end == self.partition(key)?.end {
-            return Ok(());
-        }
-        self.reserve(BATCH_ENTRY_BYTES)?;
-        let topic = self.topic_name(key);
-        let file = Arc::clone(&self.tail(key, &topic, active.base)?.file);
-        let cut = file.file.set_len(active.length);
-        cut.map_err(|error| LogError::io("cut", &file.path, error))?;
-        self.tails.remove(key);
-        self.round.add_file(&file);
-        self.accept_small(vec![Entry::SegmentSealed {
-            key,
-            base: active.base,
-        }])
-    }
-
-    fn create_segment(&mut self, key: PartitionKey) -> Result<(), LogError> {
-        let base = self.partition(key)?.end;
-        let name = SegmentName::first(base);
-        let path = self
-            .shared
-            .layout
-            .segment(&self.topic_name(key), key.partition, name);
-        // One left by an attempt for which the disk was full.
-        let _ = self.shared.storage.remove(&path);
-        let file = self.shared.storage.create(&path);
-        let file = file.map_err(|error| LogError::io("create", &path, error))?;
-        let dir = path.parent().map(std::path::Path::to_path_buf);
-        let file = SegmentFile::new(file, path, name);
-        self.shared.handles.insert(key, &file);
-        self.round.add_file(&file);
-        self.round.dirs.extend(dir);
-        self.tails.insert(key, file, 0, self.point.sequence + 1);
-        self.accept_small(vec![Entry::SegmentCreated { key, base }])
-    }
-
-    fn topic_name(&self, key: PartitionKey) -> String {
-        self.state
-            .topics
-            .get(&key.topic)
-            .map(|topic| topic.name.clone())
-            .unwrap_or_default()
-    }
-
-    fn tail(&mut self, key: PartitionKey, topic: &str, base: u64) -> Result<&mut Tail, LogError> {
-        let sequence = self.point.sequence + 1;
-        self.tails
-            .get(&self.shared.handles, key, topic, base, sequence)
     }
 
     /// Makes sure that the round's record has room for `bytes` more, in a new commit file if need
@@ -350,6 +333,10 @@ impl Appender {
     /// Cuts every segment to its length, so that the next start finds exactly what is committed.
     fn stop(&mut self) -> Result<(), LogError> {
         self.open()?;
+        for request in self.turns.give_up() {
+            let closed = Err(LogError::failed("the log was closed"));
+            self.reply(request.into_answer(), closed, ReadTo::Durable);
+        }
         self.reserve(BATCH_ENTRY_BYTES)?;
         for (key, tail) in self.tails.iter() {
             let active = self.state.partition(key).and_then(Partition::active);

@@ -131,7 +131,7 @@ pub(crate) fn unlisted(
     for entry in list(&layout.topics())? {
         let path = layout.topics().join(&entry.name);
         let Some(partition) = known.get(&path).filter(|_| entry.is_dir) else {
-            found.push(path);
+            found.push((path, "not known to the log"));
             continue;
         };
         for entry in list(&path)? {
@@ -139,11 +139,17 @@ pub(crate) fn unlisted(
             let name = SegmentName::parse(&segment.to_string_lossy());
             let is_kind = entry.name.ends_with(".log") || entry.name.ends_with(".index");
             let is_listed = |name| partition.segments.iter().any(|s| s.name() == name);
+            let is_leased =
+                |name: SegmentName| partition.leased.is_some_and(|from| name.base >= from);
             if !is_kind || !name.is_some_and(is_listed) {
-                found.push(path.join(&entry.name));
+                let what = match name.is_some_and(is_leased) {
+                    true => "part of a set with a lease that is not committed",
+                    false => "not known to the log",
+                };
+                found.push((path.join(&entry.name), what));
             }
         }
     }
-    let tell = |path: PathBuf| format!("{}: not known to the log", path.display());
+    let tell = |(path, what): (PathBuf, &str)| format!("{}: {what}", path.display());
     Ok(found.into_iter().map(tell).collect())
 }

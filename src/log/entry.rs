@@ -79,6 +79,12 @@ pub(crate) enum Entry {
         key: PartitionKey,
         offset: u64,
     },
+    /// From offset `base` on the segments of the partition are the holder's of a lease: any number of
+    /// them, with any number of bytes, of which nothing counts before a record lists them.
+    Leased {
+        key: PartitionKey,
+        base: u64,
+    },
     /// An append set of `task` of `owner`.
     Set {
         owner: String,
@@ -210,6 +216,7 @@ impl Entry {
                 out.put_i64(*timestamp_ms_max);
             }
             Self::Gap { key, to } => put_place(out, 12, *key, *to),
+            Self::Leased { key, base } => put_place(out, 15, *key, *base),
             Self::Cleaned { key, offset } => put_place(out, 17, *key, *offset),
             _ => self.encode_owned(out),
         }
@@ -346,6 +353,10 @@ impl Entry {
             12 => Self::Gap {
                 key: take_key(take)?,
                 to: take.u64()?,
+            },
+            15 => Self::Leased {
+                key: take_key(take)?,
+                base: take.u64()?,
             },
             17 => Self::Cleaned {
                 key: take_key(take)?,

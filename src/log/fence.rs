@@ -10,6 +10,24 @@ use crate::round::SetFrom;
 use crate::set::AppendSet;
 use crate::state::State;
 
+/// Fails when the writer of the set is not the current one of its task.
+pub(crate) fn check_generation(state: &State, from: &SetFrom) -> Result<(), LogError> {
+    let SetFrom {
+        owner,
+        task,
+        generation,
+        ..
+    } = from;
+    let current = state.generation(owner, *task);
+    if *generation != current {
+        return Err(LogError::fenced(format!(
+            "task {task} of {owner} writes with generation {generation} but {current} is \
+             current: another writer has taken over; stop this one"
+        )));
+    }
+    Ok(())
+}
+
 /// The writers of a running log, by owner and task.
 #[derive(Default)]
 pub(crate) struct Fence {
@@ -30,31 +48,32 @@ struct WriterState {
 impl Fence {
     /// Checks generation and number of the next set; returns when its writer was opened.
     pub(crate) fn admit(&mut self, state: &State, from: &SetFrom) -> Result<u64, LogError> {
-        let SetFrom {
-            owner,
-            task,
-            generation,
-            number,
-        } = from;
-        let current = state.generation(owner, *task);
-        if *generation != current {
-            return Err(LogError::fenced(format!(
-                "task {task} of {owner} writes with generation {generation} but {current} is \
-                 current: another writer has taken over; stop this one"
-            )));
-        }
+        let writer = self.next_of(state, from)?;
+        writer.number = from.number;
+        Ok(writer.opened)
+    }
+
+    /// Checks the same of a set that is only announced.
+    pub(crate) fn expect(&mut self, state: &State, from: &SetFrom) -> Result<(), LogError> {
+        self.next_of(state, from).map(|_| ())
+    }
+
+    /// The writer whose next set this is.
+    fn next_of(&mut self, state: &State, from: &SetFrom) -> Result<&mut WriterState, LogError> {
+        check_generation(state, from)?;
+        let SetFrom { owner, task, .. } = from;
         let writer = self.writers.get_mut(&(Arc::clone(owner), *task));
-        let writer = writer.filter(|writer| writer.generation == current);
-        match writer {
-            Some(writer) if !writer.refused && writer.number + 1 == *number => {
-                writer.number = *number;
-                Ok(writer.opened)
-            }
-            _ => Err(LogError::fenced(format!(
+        let is_next = |writer: &&mut WriterState| {
+            writer.generation == from.generation
+                && !writer.refused
+                && writer.number + 1 == from.number
+        };
+        writer.filter(is_next).ok_or_else(|| {
+            LogError::fenced(format!(
                 "an earlier set of task {task} of {owner} was refused, or {owner} was renamed or \
                  forgotten: open the writer again and go on from the stored state"
-            ))),
-        }
+            ))
+        })
     }
 
     /// The set was not written: no later one of its writer may be.

@@ -1,11 +1,12 @@
 //! What the handles and the writers of a log hold together, and how requests get to its committer.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::LogError;
 use crate::compaction::Compacting;
 use crate::pipeline::Pipeline;
-use crate::round::Request;
+use crate::round::{Answer, Answered, Request};
+use crate::set::Committed;
 use crate::shared::Shared;
 use crate::storage::Lock;
 use crate::table::Places;
@@ -17,7 +18,7 @@ pub(crate) struct Inner {
     pub pipeline: Option<Arc<dyn Pipeline>>,
     /// The stages hold it too, until they have ended.
     pub lock: Mutex<Option<Arc<dyn Lock>>>,
-    /// See [`crate::log::Log::files`].
+    /// See [`Inner::files`].
     pub files: Mutex<()>,
     pub compacting: Compacting,
     /// Up to where tables are read that are open.
@@ -42,6 +43,40 @@ impl Inner {
         }
     }
 
+    /// Held through changes that also make or remove files outside the stages.
+    pub(crate) fn files(&self) -> MutexGuard<'_, ()> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the directory stay locked for as long as the caller may write there, even when the log is
+    /// closed meanwhile.
+    pub(crate) fn hold(&self) -> Result<Arc<dyn Lock>, LogError> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.clone().ok_or_else(|| self.ended())
+    }
+
+    /// Hands a request over and waits for its answer.
+    pub(crate) fn request(
+        &self,
+        make: impl FnOnce(Answer) -> Request,
+    ) -> Result<Committed, LogError> {
+        let (done, answered) = Answer::channel();
+        self.send(make(done));
+        self.wait(&answered)
+    }
+
+    /// Waits for the answer to what was handed over.
+    pub(crate) fn wait(&self, answered: &Answered) -> Result<Committed, LogError> {
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.settle();
+        }
+        let ended = |_| {
+            let failure = self.shared.failure();
+            failure.unwrap_or_else(|| LogError::failed("the log has ended"))
+        };
+        answered.recv().map_err(ended)?
+    }
+
     /// Hands a request over; gives it back when the committer has ended.
     pub(crate) fn hand_over(&self, request: Request) -> Option<Request> {
         match &self.pipeline {
@@ -52,12 +87,7 @@ impl Inner {
 
     /// Answers a request that was given back. The callback may submit again: hold no lock.
     pub(crate) fn refuse(&self, request: Request) {
-        let (Request::Set { done, .. }
-        | Request::Change { done, .. }
-        | Request::Roll { done, .. }
-        | Request::Checkpoint { done }
-        | Request::Stop { done }) = request;
-        done.give(Err(self.ended()));
+        request.into_answer().give(Err(self.ended()));
     }
 
     /// Why no request is taken.

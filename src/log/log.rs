@@ -13,7 +13,6 @@ use crate::inner::Inner;
 use crate::reader::Reader;
 use crate::registration::{GroupInfo, Registration, RegistrationInfo};
 use crate::round::{Answer, Change, Request};
-use crate::set::Done;
 use crate::shared::Shared;
 use crate::table::TableReader;
 use crate::topic::{LogId, PartitionKey, TopicConfig, TopicInfo};
@@ -287,10 +286,7 @@ impl Log {
 
     /// Held through changes that also make or remove files outside the stages.
     pub(crate) fn files(&self) -> MutexGuard<'_, ()> {
-        self.inner
-            .files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.files()
     }
 
     /// Fails when nothing can be written.
@@ -311,19 +307,6 @@ impl Log {
 
     /// Hands a request over and waits for its answer.
     pub(crate) fn request(&self, make: impl FnOnce(Answer) -> Request) -> Result<(), LogError> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        let done: Done = Box::new(move |result| {
-            // The receiver waits below.
-            let _ = answer.send(result);
-        });
-        self.inner.send(make(Answer::new(done)));
-        if let Some(pipeline) = &self.inner.pipeline {
-            pipeline.settle();
-        }
-        let ended = |_| {
-            self.failure()
-                .unwrap_or_else(|| LogError::failed("the log has ended"))
-        };
-        answered.recv().map_err(ended)?.map(|_| ())
+        self.inner.request(make).map(|_| ())
     }
 }

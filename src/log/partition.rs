@@ -15,6 +15,9 @@ pub(crate) struct Partition {
     pub clean: u64,
     /// In order of offsets. Only the last may be unsealed.
     pub segments: Vec<Segment>,
+    /// A lease was taken from this offset on, and no segment listed since. Files from there on may
+    /// hold any number of bytes that were never committed.
+    pub leased: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +107,7 @@ impl Partition {
                 };
                 self.segments.push(segment);
                 self.end = base;
+                self.leased = None;
             }
             Entry::SegmentSealed { base, .. } => {
                 self.segment_mut(base)?.sealed = true;
@@ -127,6 +131,12 @@ impl Partition {
                 })?;
             }
             Entry::Cleaned { offset, .. } => self.clean = offset,
+            Entry::Leased { base, .. } => {
+                if base > self.end || self.active().is_some() {
+                    return Err(format!("a lease from offset {base} on is out of order"));
+                }
+                self.leased = Some(base);
+            }
             Entry::SegmentDeleted { base, .. } => {
                 self.segments.retain(|segment| segment.base != base);
             }
@@ -202,5 +212,6 @@ impl Partition {
             start: self.start,
         });
         out.push(Entry::Gap { key, to: self.end });
+        out.extend(self.leased.map(|base| Entry::Leased { key, base }));
     }
 }

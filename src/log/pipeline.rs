@@ -166,6 +166,7 @@ fn append_all(
     let mut dirty = false;
     loop {
         let first = match checkpoint {
+            _ if let Some(first) = appender.resumed() => first,
             Some(every) if dirty => {
                 match incoming.recv_timeout(every.saturating_sub(checkpointed.elapsed())) {
                     Ok(first) => first,
@@ -181,7 +182,7 @@ fn append_all(
             },
         };
         let mut full = appender.take(first);
-        while !full && let Ok(next) = incoming.try_recv() {
+        while !full && let Some(next) = appender.resumed().or_else(|| incoming.try_recv().ok()) {
             full = appender.take(next);
         }
         // Under load the queue is never empty, so the time is looked at here too.

@@ -16,7 +16,7 @@ use crate::storage::File;
 /// A batch is closed when it has this size.
 const BATCH_BYTES: usize = 1 << 20;
 /// Unsynced bytes at most, so that a commit's sync does not wait for many.
-const UNSYNCED_BYTES: u64 = 8 << 20;
+pub(crate) const UNSYNCED_BYTES: u64 = 8 << 20;
 
 /// What was written.
 #[derive(Clone, Copy)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use crate::commits::CommitFile;
 use crate::entry::Entry;
 use crate::segment::SegmentFile;
 use crate::set::{AppendSet, Committed, Done};
 use crate::state::State;
+use crate::tail::End;
 use crate::topic::PartitionKey;
 use crate::{LogError, ReadTo};
 
@@ -20,9 +21,22 @@ pub(crate) type Change = Box<dyn FnOnce(&State) -> Result<Vec<Entry>, LogError> 
 #[derive(Default)]
 pub(crate) struct Answer(Option<Done>);
 
+/// Where an answer arrives.
+pub(crate) type Answered = mpsc::Receiver<Result<Committed, LogError>>;
+
 impl Answer {
     pub(crate) fn new(done: Done) -> Self {
         Self(Some(done))
+    }
+
+    /// One that arrives where somebody waits for it.
+    pub(crate) fn channel() -> (Self, Answered) {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let done: Done = Box::new(move |result| {
+            // Who no longer waits does not want to know.
+            let _ = answer.send(result);
+        });
+        (Self::new(done), answered)
     }
 
     pub(crate) fn give(mut self, result: Result<Committed, LogError>) {
@@ -48,8 +62,19 @@ pub(crate) enum Request {
     Set {
         from: SetFrom,
         set: AppendSet,
+        /// Ends the lease of `from`: what its holder has written and synced.
+        written: Vec<Written>,
         done: Answer,
     },
+    /// Takes a lease for the set `from`; answered with the offset at which it begins in each
+    /// partition.
+    Lease {
+        from: SetFrom,
+        partitions: Vec<PartitionKey>,
+        done: Answer,
+    },
+    /// Ends the lease of `from` without its set, whose files are gone.
+    Release { from: SetFrom, done: Answer },
     /// Always made durable, in either mode.
     Change { change: Change, done: Answer },
     /// Seals the active segment, so that retention can drop it.
@@ -60,8 +85,42 @@ pub(crate) enum Request {
     Stop { done: Answer },
 }
 
+impl Request {
+    pub(crate) fn into_answer(self) -> Answer {
+        let (Self::Set { done, .. }
+        | Self::Lease { done, .. }
+        | Self::Release { done, .. }
+        | Self::Change { done, .. }
+        | Self::Roll { done, .. }
+        | Self::Checkpoint { done }
+        | Self::Stop { done }) = self;
+        done
+    }
+}
+
+/// Segments of a partition that a lease's holder has written, in order: each but the last is full.
+pub(crate) struct Written {
+    pub key: PartitionKey,
+    pub segments: Vec<End>,
+}
+
+impl Written {
+    /// Adds the entries that list the segments.
+    pub(crate) fn entries(&self, out: &mut Vec<Entry>) {
+        let key = self.key;
+        for (number, end) in self.segments.iter().enumerate() {
+            let base = end.base;
+            out.push(Entry::SegmentCreated { key, base });
+            out.push(end.entry(key));
+            if number + 1 < self.segments.len() {
+                out.push(Entry::SegmentSealed { key, base });
+            }
+        }
+    }
+}
+
 /// Who submits a set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetFrom {
     pub owner: Arc<str>,
     pub task: u32,

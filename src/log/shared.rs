@@ -13,7 +13,7 @@ use crate::state::State;
 use crate::storage::{Clock, Storage};
 use crate::topic::{LogId, PartitionKey};
 use crate::watch::{Wake, Watches};
-use crate::{Durability, LogError, ReadTo};
+use crate::{Durability, LogError, ReadTo, compaction};
 
 pub(crate) struct Shared {
     pub id: LogId,
@@ -127,6 +127,16 @@ impl Shared {
         let partition = published.state.partition(key);
         let mut segments = partition.into_iter().flat_map(|p| &p.segments);
         segments.any(|held| held.name() == segment.name())
+    }
+
+    /// Size from which a segment of the partition is sealed.
+    pub(crate) fn segment_bytes(&self, state: &State, key: PartitionKey) -> u64 {
+        let topic = state.topics.get(&key.topic);
+        let compacted = topic.is_some_and(|topic| topic.config.is_compacted());
+        match compacted {
+            true => self.config.segment_bytes.min(compaction::SEGMENT_BYTES),
+            false => self.config.segment_bytes,
+        }
     }
 
     pub(crate) fn is_fsync(&self) -> bool {

@@ -125,6 +125,7 @@ impl State {
             | Entry::SegmentSealed { key, .. }
             | Entry::SegmentReplaced { key, .. }
             | Entry::Cleaned { key, .. }
+            | Entry::Leased { key, .. }
             | Entry::SegmentDeleted { key, .. }
             | Entry::StartMoved { key, .. }
             | Entry::End { key, .. }

@@ -244,6 +244,13 @@ fn unlisted(
         };
         let leaving = match name.filter(|_| !entry.is_dir) {
             Some(_) if index_of.is_some() => Leaving::Remove(path),
+            Some(name) if partition.leased.is_some_and(|from| name.base >= from) => {
+                // Not looked into: there may be any number of bytes.
+                let what = "part of a set with a lease that was not committed";
+                let cuts = &mut scene.recovery.cuts;
+                cuts.push(format!("{}: removed: {what}", path.display()));
+                Leaving::Remove(path)
+            }
             Some(name) if name.base < partition.start => remove(path, "retention had dropped it"),
             Some(name) if is_of_compaction(partition, name) => {
                 remove(path, "compaction had replaced it or was not finished")

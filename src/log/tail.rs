@@ -32,13 +32,14 @@ pub(crate) struct Tail {
     used_in: u64,
 }
 
-/// The end of a partition as a set moves it: entries once the whole set is written.
+/// The end of a segment as a set moves it: entries once the whole set is written.
 #[derive(Clone, Copy)]
 pub(crate) struct End {
     pub base: u64,
     /// Offset that the next record gets.
     pub end: u64,
-    length: u64,
+    /// Bytes of batches.
+    pub length: u64,
     timestamp_ms_max: i64,
 }
 
@@ -103,6 +104,10 @@ impl Tails {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.open.clear();
     }
@@ -141,6 +146,16 @@ impl Tail {
 }
 
 impl End {
+    /// That of a segment without records.
+    pub(crate) fn at(base: u64) -> Self {
+        Self {
+            base,
+            end: base,
+            length: 0,
+            timestamp_ms_max: i64::MIN,
+        }
+    }
+
     pub(crate) fn of(active: &Segment) -> Self {
         Self {
             base: active.base,

@@ -31,6 +31,15 @@ pub(crate) fn partition(
     })
 }
 
+/// Fails when the partition has stopped.
+pub(crate) fn undamaged(
+    damage: &BTreeMap<PartitionKey, String>,
+    key: PartitionKey,
+) -> Result<(), LogError> {
+    let damage = damage.get(&key);
+    damage.map_or(Ok(()), |why| Err(LogError::damaged(why.clone())))
+}
+
 /// Checks a set; returns the entries for its offsets and state changes.
 pub(crate) fn set(
     state: &State,
@@ -51,9 +60,7 @@ pub(crate) fn set(
     let mut counts = BTreeMap::new();
     for batch in &set.batches {
         let key = partition(state, &batch.topic, batch.partition)?;
-        if let Some(damage) = damage.get(&key) {
-            return Err(LogError::damaged(damage.clone()));
-        }
+        undamaged(damage, key)?;
         *counts.entry(key).or_insert(0) += check_batch(batch)?;
     }
     let mut entries = Vec::with_capacity(set.offsets.len() + set.state.len() + 2);
@@ -84,7 +91,8 @@ pub(crate) fn set(
     Ok(entries)
 }
 
-fn check_batch(batch: &TopicBatch) -> Result<u64, LogError> {
+/// Checks that the offsets of a batch are without gaps; returns how many there are.
+pub(crate) fn check_batch(batch: &TopicBatch) -> Result<u64, LogError> {
     let header = batch.batch.header();
     let count = u64::from(header.records_count);
     if count == 0 || i64::from(header.last_offset_delta) + 1 != i64::from(header.records_count) {

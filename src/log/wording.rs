@@ -53,6 +53,7 @@ pub(crate) fn line(entry: &Entry, state: &State) -> String {
         Entry::Cleaned { key, offset } => {
             format!("{}: each key stands once before offset {offset}", at(key))
         }
+        Entry::Leased { key, base } => format!("{}: leased from offset {base} on", at(key)),
         Entry::SegmentDeleted { key, base } => format!("{}: segment {base} is deleted", at(key)),
         Entry::StartMoved { key, start } => format!("{} begins at offset {start}", at(key)),
         Entry::End {

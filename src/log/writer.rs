@@ -1,8 +1,11 @@
 //! The one writer of a task.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::LogError;
 use crate::inner::Inner;
+use crate::lease::{self, Asked, Lease};
 use crate::round::{Answer, Request, SetFrom};
 use crate::set::{AppendSet, Done};
 
@@ -40,6 +43,46 @@ impl Writer {
     /// set was written. How many sets are in flight, and so their memory, is the caller's to
     /// bound.
     pub fn submit(&self, set: AppendSet, done: Done) {
+        let done = Answer::new(done);
+        let written = Vec::new();
+        self.hand_over(|from| Request::Set {
+            from,
+            set,
+            written,
+            done,
+        });
+    }
+
+    /// Begins the next set, one of any size, for some partitions of existing topics: see [`Lease`].
+    /// Waits behind all sets that were submitted before it and behind the leases that others hold on
+    /// these partitions: call it without holding a lease. It is refused as a set is.
+    pub fn lease(&self, partitions: &BTreeSet<(Arc<str>, u32)>) -> Result<Lease, LogError> {
+        self.ask_lease(partitions)?.wait()
+    }
+
+    pub(crate) fn ask_lease(
+        &self,
+        partitions: &BTreeSet<(Arc<str>, u32)>,
+    ) -> Result<Asked, LogError> {
+        let lock = self.log.hold()?;
+        let places = lease::places(&self.log.shared, partitions)?;
+        let (done, answered) = Answer::channel();
+        let from = self.hand_over(|from| Request::Lease {
+            from,
+            partitions: places.keys().copied().collect(),
+            done,
+        });
+        Ok(Asked {
+            log: Arc::clone(&self.log),
+            lock,
+            from,
+            places,
+            answered,
+        })
+    }
+
+    /// Hands over what becomes the next set.
+    fn hand_over(&self, make: impl FnOnce(SetFrom) -> Request) -> SetFrom {
         let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         let from = SetFrom {
@@ -48,12 +91,12 @@ impl Writer {
             generation: self.generation,
             number: *number,
         };
-        let done = Answer::new(done);
-        let refused = self.log.hand_over(Request::Set { from, set, done });
+        let refused = self.log.hand_over(make(from.clone()));
         drop(number);
         if let Some(refused) = refused {
             self.log.refuse(refused);
         }
+        from
     }
 }
 

@@ -1,15 +1,18 @@
 //! What this machine's disk and this log reach: `cargo run --release -p towpath-log --example
 //! bench [GiB] [partitions] [os]`. Appends 1 MiB batches of 170-byte records with four sets in
 //! flight, then reads them back. Then the same again with keys, each about ten times, and compacts
-//! that.
+//! that. Then the same as one set with a lease, while another writer commits small sets, against
+//! writing it to a file and no more.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use towpath_log::{
     AppendSet, Cleanup, Durability, Log, LogConfig, LogError, ReadTo, Retention, TopicBatch,
-    TopicConfig,
+    TopicConfig, Writer,
 };
 use towpath_record::{Batch, BatchBuilder};
 
@@ -96,7 +99,93 @@ fn run(dir: &std::path::Path, bytes: u64, partitions: u32, os: bool) -> Result<(
         held(&log).0 as f64 / 1e6,
         peak()
     );
+    lease(&log, bytes, partitions)?;
     log.close()
+}
+
+/// Writes `bytes` as one set, and as a plain file.
+fn lease(log: &Log, bytes: u64, partitions: u32) -> Result<(), LogError> {
+    let batch = sample(0, |_| None);
+    let count = bytes / batch.as_bytes().len() as u64;
+    let (begun, plain) = (Instant::now(), log.dir().join("plain"));
+    let copied = copy(&plain, batch.as_bytes(), count);
+    report("plain file", begun, bytes, count * batch.len() as u64);
+    if copied.and_then(|()| std::fs::remove_file(&plain)).is_err() {
+        println!("the plain file could not be written");
+    }
+    let writer = log.open_writer("bench.large", 0)?;
+    let topic: Arc<str> = Arc::from("bench");
+    let places = (0..partitions).map(|partition| (Arc::clone(&topic), partition));
+    let places = places.collect();
+    let (small, ended) = (log.open_writer("bench.small", 0)?, AtomicBool::new(false));
+    reset_peak();
+    let before = peak();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| beside(&small, &ended));
+        let written = (|| {
+            let mut lease = writer.lease(&places)?;
+            for n in 0..count {
+                lease.append(&TopicBatch {
+                    topic: Arc::clone(&topic),
+                    partition: (n % u64::from(partitions)) as u32,
+                    batch: batch.clone(),
+                })?;
+            }
+            lease.commit(vec![])
+        })();
+        report("lease", begun, bytes, count * batch.len() as u64);
+        ended.store(true, Ordering::Relaxed);
+        let mut waited = beside.join().unwrap_or_default();
+        waited.sort();
+        let at = |percent: usize| waited.get(waited.len() * percent / 100).copied();
+        println!(
+            "beside it {} small sets: half within {:?}, 99 % within {:?}; memory {before}, at most {}",
+            waited.len(),
+            at(50).unwrap_or_default(),
+            at(99).unwrap_or_default(),
+            peak()
+        );
+        written
+    })
+}
+
+fn copy(path: &std::path::Path, batch: &[u8], count: u64) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    for _ in 0..count {
+        file.write_all(batch)?;
+    }
+    file.sync_data()
+}
+
+/// How long each of some small sets took, one after the other.
+fn beside(writer: &Writer, ended: &AtomicBool) -> Vec<Duration> {
+    let mut waited = Vec::new();
+    while !ended.load(Ordering::Relaxed) {
+        let mut builder = BatchBuilder::default();
+        let pushed = builder.push(0, None, Some(b"a small record"), &[]);
+        let Some(batch) = builder.finish().filter(|_| pushed.is_ok()) else {
+            return waited;
+        };
+        let batch = TopicBatch {
+            topic: "rows".into(),
+            partition: 0,
+            batch,
+        };
+        let set = AppendSet {
+            batches: vec![batch],
+            ..AppendSet::default()
+        };
+        let (sent, answered) = sync_channel(1);
+        let begun = Instant::now();
+        writer.submit(set, Box::new(move |result| drop(sent.send(result))));
+        if !matches!(answered.recv(), Ok(Ok(_))) {
+            return waited;
+        }
+        waited.push(begun.elapsed());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    waited
 }
 
 /// Appends `bytes` of records to a topic; `key` says the key of the record with a number.

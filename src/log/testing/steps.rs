@@ -65,9 +65,11 @@ impl Steps {
         } = &mut *inner;
         match step {
             Step::Append(count) => {
-                let count = count.min(requests.len());
-                let mut open = false;
-                for request in requests.drain(..count) {
+                let (mut taken, mut open) = (0, false);
+                while taken < count
+                    && let Some(request) = appender.resumed().or_else(|| requests.pop_front())
+                {
+                    taken += 1;
                     open = !appender.take(request);
                     if !open {
                         appended.push_back(appender.finish());
@@ -76,7 +78,7 @@ impl Steps {
                 if open {
                     appended.push_back(appender.finish());
                 }
-                count > 0
+                taken > 0
             }
             Step::Sync => {
                 let Some(mut round) = appended.pop_front() else {

@@ -1,15 +1,17 @@
 //! Crash states of the simulated disk: random histories of sets, steps, reads, faults and
 //! restarts, each from one seed. `TOWPATH_SEED` replays one, `TOWPATH_SEEDS` says how many.
 
+mod large;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use super::oracle::{OWNER, Oracle, PARTITIONS, ROWS, ROWS_PARTITION, Said, TOPIC, read_all, rows};
-use super::{batch, config, put};
+use super::oracle::{OWNER, Oracle, PARTITIONS, ROWS, ROWS_PARTITION, Said, TOPIC, read_all};
+use super::{config, put};
 use crate::testing::{Fault, ManualClock, Random, SimDisk, Step, Steps, checkpoint, open_stepped};
 use crate::{
     AppendSet, Cleanup, ConnectorKind, Durability, GroupOffset, Log, LogConfig, LogErrorKind,
-    ReadTo, Registration, Retention, TopicBatch, TopicConfig, Writer, audit, compaction,
+    ReadTo, Registration, Retention, TopicConfig, Writer, audit, compaction,
 };
 
 const DIR: &str = "/data";
@@ -208,20 +210,11 @@ impl History {
         let number = self.oracle.said.len() as u64;
         let before = (number > 1).then(|| number - 1);
         let durable = self.random.one_in(3) || !self.is_os();
-        let padding = 20 + (number as usize * 7) % 300;
-        let batches = said.batches.iter().map(|(partition, values)| {
-            let (topic, partition, batch) = match *partition {
-                ROWS_PARTITION => (ROWS, 0, rows(values, padding)),
-                partition => (TOPIC, partition, batch(values, padding)),
-            };
-            TopicBatch {
-                topic: topic.into(),
-                partition,
-                batch,
-            }
-        });
+        if self.random.one_in(6) {
+            return self.submit_large(log, writer, &said);
+        }
         let set = AppendSet {
-            batches: batches.collect(),
+            batches: said.topic_batches(number),
             offsets: vec![],
             state: vec![put("position", before, number)],
             until: if durable {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use towpath_record::{Batch, BatchBuilder};
 
-use super::values;
-use crate::{Committed, Log, LogError, LogErrorKind, ReadTo};
+use super::{batch, values};
+use crate::{Committed, Log, LogError, LogErrorKind, ReadTo, TopicBatch};
 
 pub(crate) const OWNER: &str = "pipeline.source";
 pub(crate) const TOPIC: &str = "events";
@@ -25,6 +25,34 @@ const KEYS: u64 = 9;
 pub(crate) struct Said {
     /// (partition, values) of each batch; [`ROWS_PARTITION`] is that of [`ROWS`].
     pub batches: Vec<(u32, Vec<u64>)>,
+}
+
+impl Said {
+    /// The batches of set `number`.
+    pub(crate) fn topic_batches(&self, number: u64) -> Vec<TopicBatch> {
+        let padding = 20 + (number as usize * 7) % 300;
+        let batches = self.batches.iter().map(|(partition, values)| {
+            let (topic, partition) = place(*partition);
+            let batch = match topic {
+                ROWS => rows(values, padding),
+                _ => batch(values, padding),
+            };
+            TopicBatch {
+                topic: topic.into(),
+                partition,
+                batch,
+            }
+        });
+        batches.collect()
+    }
+}
+
+/// What the number of a partition stands for.
+fn place(partition: u32) -> (&'static str, u32) {
+    match partition {
+        ROWS_PARTITION => (ROWS, 0),
+        partition => (TOPIC, partition),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +227,7 @@ fn is_tombstone(value: u64) -> bool {
 }
 
 /// A batch for [`ROWS`]: a value says its key, and whether it deletes; it is the timestamp too.
-pub(crate) fn rows(values: &[u64], padding: usize) -> Batch {
+fn rows(values: &[u64], padding: usize) -> Batch {
     let mut builder = BatchBuilder::default();
     for &value in values {
         let key = (value % KEYS).to_le_bytes();
