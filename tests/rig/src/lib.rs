@@ -15,4 +15,4 @@ mod store;
 
 pub use fault::{Call, Fault, Rule};
 pub use proxy::Proxy;
-pub use store::{ACCESS_KEY, BUCKET, Content, REGION, SECRET_KEY, Store};
+pub use store::{ACCESS_KEY, BUCKET, Content, REGION, SECRET_KEY, Store, client};

@@ -47,6 +47,11 @@ impl Minio {
         minio
     }
 
+    /// Of its process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     fn is_ready(&mut self, port: u16) -> bool {
         use std::io::{Read, Write};
         let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else {

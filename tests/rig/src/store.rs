@@ -131,6 +131,17 @@ impl Store {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The process that serves: MinIO's, or this one.
+    pub fn pid(&self) -> u32 {
+        match &self.kind {
+            Kind::Minio {
+                running: Some(running),
+                ..
+            } => running.pid(),
+            _ => std::process::id(),
+        }
+    }
+
     /// Puts an object; gives its ETag.
     pub fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> String {
         let body = ByteStream::from(content.into());
@@ -220,7 +231,8 @@ fn is_missing<E: aws_sdk_s3::error::ProvideErrorMetadata>(error: &E) -> bool {
     error.code() == Some("NoSuchKey")
 }
 
-fn client(endpoint: &str) -> Client {
+/// A client of a store at `endpoint`.
+pub fn client(endpoint: &str) -> Client {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
