@@ -1,9 +1,13 @@
-//! gzip and zstd, written member by member (frame by frame) and read as one stream.
+//! gzip, zstd and Snappy, written member by member (frame by frame, stream by stream) and read as one
+//! stream. Snappy is in its framing format, whose chunks have checksums; bare blocks and those of Hadoop
+//! and Kafka are not it.
 
 use std::io::{BufReader, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use snap::read::FrameDecoder;
+use snap::write::FrameEncoder;
 use towpath_sdk::config::Compression;
 use towpath_sdk::{Codecs, Compressor, Error, Result};
 use zstd::stream::raw::{Encoder as ZstdEncoder, InBuffer, Operation, OutBuffer};
@@ -30,6 +34,7 @@ impl Codecs for StandardCodecs {
                 }))
             }
             Compression::Zstd { level } => Some(Box::new(Zstd::new(level)?)),
+            Compression::Snappy => Some(Box::new(Snappy { stream: None })),
         })
     }
 
@@ -50,6 +55,7 @@ impl Codecs for StandardCodecs {
                     .map_err(cannot)?;
                 Box::new(decoder)
             }
+            Compression::Snappy => Box::new(FrameDecoder::new(input)),
         })
     }
 }
@@ -81,6 +87,32 @@ impl Compressor for Gzip {
                 .finish()
                 .map_err(|error| cannot_compress("gzip", error))?;
             out.append(&mut rest);
+        }
+        Ok(())
+    }
+}
+
+struct Snappy {
+    /// The stream that was begun.
+    stream: Option<FrameEncoder<Vec<u8>>>,
+}
+
+impl Compressor for Snappy {
+    fn write(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let stream = self
+            .stream
+            .get_or_insert_with(|| FrameEncoder::new(Vec::new()));
+        stream
+            .write_all(input)
+            .map_err(|error| cannot_compress("snappy", error))?;
+        out.append(stream.get_mut());
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if let Some(stream) = self.stream.take() {
+            let ended = stream.into_inner();
+            out.append(&mut ended.map_err(|error| cannot_compress("snappy", error.into_error()))?);
         }
         Ok(())
     }

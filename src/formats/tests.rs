@@ -277,7 +277,7 @@ fn a_path_finds_its_scalar() {
 
 #[test]
 fn members_decompress_alone_and_together() {
-    for compression in [Compression::GZIP, Compression::ZSTD] {
+    for compression in [Compression::GZIP, Compression::ZSTD, Compression::Snappy] {
         let mut compressor = StandardCodecs.compressor(&compression).unwrap().unwrap();
         let mut out = Vec::new();
         compressor.finish(&mut out).unwrap();

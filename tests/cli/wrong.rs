@@ -142,7 +142,7 @@ fn a_wrong_worker_configuration_is_refused_in_the_same_way() {
 fn what_comes_later_is_refused_by_name() {
     for (name, line) in [
         ("wasm", "    transforms: [{ type: wasm }]"),
-        ("snappy", "    compression: snappy"),
+        ("lz4", "    compression: lz4"),
     ] {
         let workdir = workdir();
         workdir.write(

@@ -28,6 +28,7 @@ fn writing() -> String {
             &csv,
             &format!(", compression: gzip{rotate}"),
         ),
+        &sink("csv_sz", "csv/out.csv.sz", &csv, ", compression: snappy"),
         &sink("avro", "avro/out.avro", &avro, ""),
         &sink("avro_many", "avro/{start_offset:09}.avro", &avro, rotate),
     ]
@@ -39,10 +40,11 @@ const READING: &str = "
 sources:
   csv: { type: file, include: csv/out.csv, topic: csv, format: &csv { type: csv, columns: { id: int }, empty_is_null: true } }
   csv_gz: { type: file, include: csv/*.gz, topic: csv_gz, format: *csv }
+  csv_sz: { type: file, include: csv/*.sz, topic: csv_sz, format: *csv }
   avro: { type: file, include: avro/out.avro, topic: avro, format: avro, framing: whole, max_line: 64MiB }
   avro_many: { type: file, include: avro/0*, topic: avro_many, format: avro, framing: whole, max_line: 64MiB }
 sinks:
-  out: { type: file, topics: [csv, csv_gz, avro, avro_many], path: 'again/{topic}' }
+  out: { type: file, topics: [csv, csv_gz, csv_sz, avro, avro_many], path: 'again/{topic}' }
 ";
 
 fn record(id: usize) -> (String, String) {
@@ -68,7 +70,7 @@ fn check_files(workdir: &Workdir, count: usize) {
         "again-data",
     ];
     workdir.towpath(&args).expect_code(0);
-    for topic in ["csv", "csv_gz", "avro", "avro_many"] {
+    for topic in ["csv", "csv_gz", "csv_sz", "avro", "avro_many"] {
         let found = String::from_utf8(workdir.read(&format!("again/{topic}"))).unwrap();
         let mut found: Vec<&str> = found.lines().collect();
         // Files of one topic are read beside each other.
@@ -119,12 +121,36 @@ fn csv_and_avro_are_written_once_over_kills() {
     };
     assert!(rotated(workdir.listing()) > 1, "nothing was rotated");
     read_with_fastavro(&workdir, count);
+    read_with_snappy(&workdir);
+}
+
+/// The file in Snappy's framing format as another program reads it.
+fn read_with_snappy(workdir: &Workdir) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(root.join("target/python/bin/python"))
+        .arg(root.join("tests/formats/snappy.py"))
+        .arg(workdir.path("csv/out.csv.sz"))
+        .output();
+    let Some(output) = output.ok().filter(|_| has_python("pyarrow")) else {
+        let test = "formats::output::csv_and_avro_are_written_once_over_kills";
+        return skip(test, "pyarrow is not installed");
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout == workdir.read("csv/out.csv"), "{said}");
+}
+
+/// Whether another program's reader is there.
+fn has_python(module: &str) -> bool {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    let program = format!("import {module}");
+    let ran = Command::new(python).args(["-c", &program]).output();
+    ran.is_ok_and(|ran| ran.status.success())
 }
 
 /// The Avro files as another program reads them.
 fn read_with_fastavro(workdir: &Workdir, count: usize) {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
-    if !python.exists() {
+    if !has_python("fastavro") {
         return skip(
             "formats::output::csv_and_avro_are_written_once_over_kills",
             "fastavro is not installed",

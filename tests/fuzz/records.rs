@@ -72,6 +72,7 @@ pub fn compression(bytes: &[u8]) {
     for compression in [
         Compression::Gzip { level: 6 },
         Compression::Zstd { level: 3 },
+        Compression::Snappy,
     ] {
         let input = Box::new(std::io::Cursor::new(bytes.to_vec()));
         if let Ok(reader) = StandardCodecs.decompressor(&compression, input) {

@@ -157,6 +157,7 @@ fn codec(compression: Compression) -> Result<Codec, ParquetError> {
         Compression::None => Codec::UNCOMPRESSED,
         Compression::Gzip { level } => Codec::GZIP(GzipLevel::try_new(level)?),
         Compression::Zstd { level } => Codec::ZSTD(ZstdLevel::try_new(level as i32)?),
+        Compression::Snappy => Codec::SNAPPY,
     })
 }
 

@@ -225,6 +225,7 @@ impl Content {
         Ok(match (said.of(&head[..read]), ending) {
             (Compression::None, Some("gz")) if too_few && read < 2 => Some(Compression::GZIP),
             (Compression::None, Some("zst")) if too_few => Some(Compression::ZSTD),
+            (Compression::None, Some("sz")) if too_few => Some(Compression::Snappy),
             (Compression::None, _) => None,
             (found, _) => Some(found),
         })

@@ -35,6 +35,8 @@ choice! {
         Gzip = "gzip",
         /// zstd, any number of frames.
         Zstd = "zstd",
+        /// Snappy's framing format, any number of streams.
+        Snappy = "snappy",
     }
 }
 
@@ -74,8 +76,11 @@ impl InputCompression {
             Self::None => Compression::None,
             Self::Gzip => Compression::GZIP,
             Self::Zstd => Compression::ZSTD,
+            Self::Snappy => Compression::Snappy,
             Self::Auto if head.starts_with(&[0x1f, 0x8b]) => Compression::GZIP,
             Self::Auto if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => Compression::ZSTD,
+            // The chunk that identifies a stream, and its length.
+            Self::Auto if head.starts_with(&[0xff, 6, 0, 0]) => Compression::Snappy,
             Self::Auto => Compression::None,
         }
     }

@@ -77,6 +77,8 @@ pub enum Compression {
         /// From 1 (fast) to 19 (small).
         level: u32,
     },
+    /// One stream of Snappy's framing format after the other.
+    Snappy,
 }
 
 impl Compression {
@@ -91,6 +93,7 @@ impl Compression {
             Self::None => "none",
             Self::Gzip { .. } => "gzip",
             Self::Zstd { .. } => "zstd",
+            Self::Snappy => "snappy",
         }
     }
 }
@@ -113,6 +116,8 @@ choice! {
         Gzip = "gzip",
         /// One zstd frame after the other.
         Zstd = "zstd",
+        /// One stream of Snappy's framing format after the other; has no level.
+        Snappy = "snappy",
     }
 }
 
@@ -123,7 +128,7 @@ impl OptionType for Compression {
 
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let word = type_word(node, &["level"], problems)?;
-        refuse_later(word, "the compression", &["snappy", "lz4"], problems)?;
+        refuse_later(word, "the compression", &["lz4"], problems)?;
         let (word, level) = if matches!(node.value, NodeValue::Map(_)) {
             let options = CompressionOptions::parse(node, problems)?;
             (options.r#type, options.level)
@@ -134,6 +139,7 @@ impl OptionType for Compression {
             CompressionWord::None => (0, Self::None),
             CompressionWord::Gzip => (9, Self::GZIP),
             CompressionWord::Zstd => (19, Self::ZSTD),
+            CompressionWord::Snappy => (0, Self::Snappy),
         };
         let Some(level) = level else {
             return Some(default);
@@ -142,7 +148,7 @@ impl OptionType for Compression {
             problems.add(
                 node.span_of("level"),
                 match highest {
-                    0 => "`none` has no level".to_owned(),
+                    0 => format!("`{}` has no level", word.as_str()),
                     _ => format!("the level of {} is from 1 to {highest}", word.as_str()),
                 },
             );
@@ -152,6 +158,7 @@ impl OptionType for Compression {
             CompressionWord::None => Self::None,
             CompressionWord::Gzip => Self::Gzip { level },
             CompressionWord::Zstd => Self::Zstd { level },
+            CompressionWord::Snappy => Self::Snappy,
         })
     }
 }

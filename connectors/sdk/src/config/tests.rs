@@ -256,8 +256,8 @@ fn shared_types() {
         "the level of gzip is from 1 to 9",
     );
     check::<Compression>(
-        &text("snappy"),
-        "the compression `snappy` is not supported yet; it comes with a later version of towpath",
+        &text("lz4"),
+        "the compression `lz4` is not supported yet; it comes with a later version of towpath",
     );
     check::<Fields>(&text("key"), "Fields([Key])");
     check::<PathTemplate>(
