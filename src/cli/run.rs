@@ -6,6 +6,7 @@
 //! log.
 
 mod begin;
+mod heaps;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -79,6 +80,7 @@ enum End {
 }
 
 pub fn run(args: &RunArgs, output: Output) -> Result<(), Failure> {
+    heaps::have_few();
     let settings = args.data.settings()?;
     let screen = Screen::new(!output.json);
     logging::init(&settings.worker.logging, screen.clone());
