@@ -9,6 +9,7 @@
 //! | float, double | shortest digits that give it back; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | decimal | a string with all digits |
 //! | uuid | a string |
+//! | string with the logical type `json` (our own) | written: its text; read: a string |
 //! | date, time, timestamp | ISO 8601 |
 //! | local timestamp | ISO 8601 without a zone |
 //! | duration | ISO 8601, such as `P1M2DT3.004S` |
@@ -23,9 +24,11 @@ mod decode;
 mod description;
 mod encode;
 pub(crate) mod logical;
+mod registered;
 
 pub(crate) use binary::Input;
 pub(crate) use container::{AvroDecoder, AvroRecords, AvroWriter};
 pub(crate) use decode::{put_display, put_float};
 #[cfg(test)]
 pub(crate) use description::description;
+pub(crate) use registered::schema_of;

@@ -1,16 +1,18 @@
 //! Encoders: from records to lines and blocks. What each format writes from each topic format is
 //! the table in `README.md`.
 
-use std::io::Write;
+mod document;
 
-use towpath_record::{BatchError, Record};
-use towpath_sdk::config::{Fields, Format, OutputFormat, RecordField};
-use towpath_sdk::json::{self, Fault};
-use towpath_sdk::{Block, Encoder, Error, Result, SinkBatch};
+use std::sync::Arc;
+
+use towpath_record::Record;
+use towpath_sdk::config::{AvroCodec, AvroSchema, Fields, Format, OutputFormat, ParquetOutput};
+use towpath_sdk::{Block, Encoder, Error, NewEncoder, Result, Schema, SinkBatch};
 
 use crate::avro::AvroWriter;
 use crate::csv::CsvWriter;
 use crate::parquet::ParquetWriter;
+use document::{Document, refused};
 
 /// An encoder of `format`, or of each topic's own when that is `None`.
 ///
@@ -41,17 +43,72 @@ pub fn encoder(format: Option<OutputFormat>, fields: &Fields) -> Result<Box<dyn 
             made: Vec::new(),
             writer: CsvWriter::new(output),
         }),
-        Some(OutputFormat::Avro(output)) => Box::new(AvroBlocks {
-            document,
-            made: Vec::new(),
-            writer: AvroWriter::new(output),
-        }),
-        Some(OutputFormat::Parquet(output)) => Box::new(ParquetRowGroups {
-            document,
-            made: Vec::new(),
-            writer: ParquetWriter::new(output)?,
-        }),
+        Some(OutputFormat::Avro(output)) => match output.schema {
+            Some(schema) => Box::new(AvroBlocks::new(schema, output.codec, document)),
+            None => BySchema::boxed("Avro", move |schema| {
+                let schema = document.schema(schema, true)?;
+                Ok(Box::new(AvroBlocks::new(
+                    schema,
+                    output.codec,
+                    document.clone(),
+                )))
+            }),
+        },
+        Some(OutputFormat::Parquet(output)) => match output.schema.clone() {
+            Some(schema) => {
+                let encoder = ParquetRowGroups::new(schema, &output, document);
+                let refused = |why| Error::configuration("write", "Parquet").because(why);
+                Box::new(encoder.map_err(refused)?)
+            }
+            None => BySchema::boxed("Parquet", move |schema| {
+                let schema = document.schema(schema, false)?;
+                Ok(Box::new(ParquetRowGroups::new(
+                    schema,
+                    &output,
+                    document.clone(),
+                )?))
+            }),
+        },
     })
+}
+
+/// What to do about records that have no schema, or not one that the format can hold.
+const DECLARE: &str = "declare `schema` or `columns` of the format; sources of typed `csv` and `avro` \
+                       register schemas, and a transform that changes a value takes its schema away";
+
+/// Of a format whose places have the schema of their records: refuses records without one.
+struct BySchema {
+    word: &'static str,
+    encoder: NewEncoder,
+}
+
+impl BySchema {
+    fn boxed(
+        word: &'static str,
+        encoder: impl Fn(&Schema) -> Result<Box<dyn Encoder>, String> + Send + Sync + 'static,
+    ) -> Box<dyn Encoder> {
+        let encoder = move |schema: &Schema| {
+            encoder(schema).map_err(|why| {
+                let place = format!("records of the schema `{}`", schema.name);
+                Error::record(format!("write as {word}"), place)
+                    .because(why)
+                    .remedy(DECLARE)
+            })
+        };
+        let encoder = Arc::new(encoder);
+        Box::new(Self { word, encoder })
+    }
+}
+
+impl Encoder for BySchema {
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, _: &mut Vec<u8>) -> Result<()> {
+        const WHY: &str = "it has no registered schema, and the format declares none";
+        Err(refused(batch, record, self.word, WHY).remedy(DECLARE))
+    }
+
+    fn by_schema(&self) -> Option<NewEncoder> {
+        Some(self.encoder.clone())
+    }
 }
 
 /// The value alone, a line each.
@@ -116,6 +173,16 @@ struct AvroBlocks {
     writer: AvroWriter,
 }
 
+impl AvroBlocks {
+    fn new(schema: AvroSchema, codec: AvroCodec, document: Document) -> Self {
+        Self {
+            document,
+            made: Vec::new(),
+            writer: AvroWriter::new(schema, codec),
+        }
+    }
+}
+
 impl Encoder for AvroBlocks {
     fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
         self.made.clear();
@@ -149,6 +216,16 @@ struct ParquetRowGroups {
     writer: ParquetWriter,
 }
 
+impl ParquetRowGroups {
+    fn new(schema: AvroSchema, output: &ParquetOutput, document: Document) -> Result<Self, String> {
+        Ok(Self {
+            document,
+            made: Vec::new(),
+            writer: ParquetWriter::new(schema, output)?,
+        })
+    }
+}
+
 impl Encoder for ParquetRowGroups {
     fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
         self.made.clear();
@@ -173,155 +250,4 @@ impl Encoder for ParquetRowGroups {
     fn end(&self, blocks: &[Block]) -> Result<Vec<u8>> {
         self.writer.end(blocks)
     }
-}
-
-/// A record as one JSON document.
-enum Document {
-    /// The bare value.
-    Value,
-    /// An object of the chosen fields, in the order in which they were chosen.
-    Object(Vec<RecordField>),
-}
-
-impl Document {
-    /// Appends it, or nothing when the record has none: it cannot become `word` then.
-    #[inline]
-    fn put(
-        &self,
-        batch: &SinkBatch,
-        record: &Record<'_>,
-        word: &str,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let before = out.len();
-        let put = match self {
-            Self::Value => put_value(record.value, batch.topic.format, out),
-            Self::Object(fields) => put_object(fields, batch, record, out),
-        };
-        put.map_err(|fault| {
-            out.truncate(before);
-            refused(batch, record, word, fault)
-        })
-    }
-}
-
-fn put_object(
-    fields: &[RecordField],
-    batch: &SinkBatch,
-    record: &Record<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    for (index, field) in fields.iter().enumerate() {
-        out.extend_from_slice(if index == 0 { b"{\"" } else { b",\"" });
-        out.extend_from_slice(field.as_str().as_bytes());
-        out.extend_from_slice(b"\":");
-        put_field(*field, batch, record, out)?;
-    }
-    out.push(b'}');
-    Ok(())
-}
-
-fn put_field(
-    field: RecordField,
-    batch: &SinkBatch,
-    record: &Record<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    match field {
-        RecordField::Value => return put_value(record.value, batch.topic.format, out),
-        RecordField::Key => put_text_or_base64(record.key, out),
-        RecordField::Headers => return put_headers(record, out),
-        RecordField::Timestamp => return put_timestamp(record.timestamp_ms, out),
-        RecordField::Topic => json::put_string(&batch.topic.name, out),
-        RecordField::Partition => put_integer(i64::from(batch.partition), out),
-        RecordField::Offset => put_integer(record.offset, out),
-    }
-    Ok(())
-}
-
-/// Appends a value of a topic of `format` as JSON.
-fn put_value(value: Option<&[u8]>, format: Format, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let Some(value) = value else {
-        out.extend_from_slice(b"null");
-        return Ok(());
-    };
-    match format {
-        Format::Json if value.is_empty() => Err(Fault {
-            at: 0,
-            what: "an empty value is no JSON",
-        }),
-        Format::Json => json::put_on_one_line(value, out),
-        Format::Bytes => {
-            json::put_base64(value, out);
-            Ok(())
-        }
-        Format::Text => match std::str::from_utf8(value) {
-            Ok(text) => {
-                json::put_string(text, out);
-                Ok(())
-            }
-            Err(error) => Err(Fault {
-                at: error.valid_up_to(),
-                what: "invalid UTF-8",
-            }),
-        },
-    }
-}
-
-/// Keys and header values have no declared format: a string when they are UTF-8, else base64.
-fn put_text_or_base64(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
-    match bytes.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
-        None => out.extend_from_slice(b"null"),
-        Some((_, Ok(text))) => json::put_string(text, out),
-        Some((bytes, Err(_))) => json::put_base64(bytes, out),
-    }
-}
-
-/// A list of `{"key":...,"value":...}`: headers are ordered, and a name may come twice.
-fn put_headers(record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    out.push(b'[');
-    for (index, header) in record.headers.iter().enumerate() {
-        let header = header.map_err(|_: BatchError| Fault {
-            at: 0,
-            what: "malformed headers",
-        })?;
-        out.extend_from_slice(if index == 0 {
-            b"{\"key\":"
-        } else {
-            b",{\"key\":"
-        });
-        put_text_or_base64(Some(header.key), out);
-        out.extend_from_slice(b",\"value\":");
-        put_text_or_base64(header.value, out);
-        out.push(b'}');
-    }
-    out.push(b']');
-    Ok(())
-}
-
-/// ISO 8601 in UTC with milliseconds.
-fn put_timestamp(timestamp_ms: i64, out: &mut Vec<u8>) -> Result<(), Fault> {
-    const BEYOND: Fault = Fault {
-        at: 0,
-        what: "a timestamp beyond the year 9999",
-    };
-    let timestamp = jiff::Timestamp::from_millisecond(timestamp_ms).map_err(|_| BEYOND)?;
-    write!(out, "\"{timestamp:.3}\"").map_err(|_| BEYOND)
-}
-
-fn put_integer(number: i64, out: &mut Vec<u8>) {
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{number}");
-}
-
-/// `record` cannot be written as `word`.
-fn refused(
-    batch: &SinkBatch,
-    record: &Record<'_>,
-    word: &str,
-    why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    let (offset, topic, partition) = (record.offset, &batch.topic.name, batch.partition);
-    let place = format!("the record at offset {offset} of {topic}-{partition}");
-    Error::record(format!("write as {word}"), place).because(why)
 }

@@ -12,6 +12,7 @@
 //! | union of null and another type | that type, optional; other unions cannot be written |
 //! | boolean, int, long, float, double | `BOOLEAN`, `INT32`, `INT64`, `FLOAT`, `DOUBLE` |
 //! | string, enum | `BYTE_ARRAY` as `STRING` |
+//! | string with the logical type `json` | `BYTE_ARRAY` as `JSON` |
 //! | bytes, fixed | `BYTE_ARRAY`, `FIXED_LEN_BYTE_ARRAY` |
 //! | decimal | `FIXED_LEN_BYTE_ARRAY` as `DECIMAL`, as short as its precision allows |
 //! | uuid | `FIXED_LEN_BYTE_ARRAY(16)` as `UUID` |

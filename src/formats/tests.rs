@@ -7,6 +7,7 @@ mod grok;
 mod lines;
 mod parquet;
 mod parsers;
+mod registered;
 mod roundtrip;
 
 use std::io::Read;

@@ -147,7 +147,10 @@ pub fn avro(bytes: &[u8]) {
         return;
     };
     let codec = AvroCodec::Null;
-    let output = OutputFormat::Avro(AvroOutput { schema, codec });
+    let output = OutputFormat::Avro(AvroOutput {
+        schema: Some(schema),
+        codec,
+    });
     if let Some(file) = encoded(output, &values) {
         let again = decoded(InputFormat::Avro, &file).expect("what was written can be read");
         let text = |values: &[Vec<u8>]| String::from_utf8_lossy(&values.join(&b'\n')).into_owned();

@@ -2,9 +2,11 @@
 //!
 //! # Words
 //!
-//! The *stream* of a record is its path with start offset 0. Its records go to one object after the
-//! other: an object is (topic id, partition, stream, from, end), the records of its stream in
-//! [from, end). *low* is the committed offset of a partition: the first record of its oldest object
+//! The *stream* of a record is its path with start offset 0, and its schema when the type of the
+//! objects is that of their records. Its records go to one object after the other: an object is
+//! (topic id, partition, stream, from, end), the records of its stream in [from, end). A record has
+//! one stream and begins one object at most, so start offset, partition and topic in the key tell all
+//! objects apart, those of one path and different schemas too. *low* is the committed offset of a partition: the first record of its oldest object
 //! that is not done, or behind the last record when there is none. A task begins to read there.
 //!
 //! # State
@@ -14,8 +16,8 @@
 //! - an *upload*, by its mark: the object's key and stream; the store's id for it, once known; the
 //!   *intent*, once all parts are sent: the end and the list of parts;
 //! - the *end* of a stream that is done further than low: all its records below are in objects;
-//! - the *routing*: the template of the path, its time zone and the connector's name, with a number
-//!   by which uploads and ends refer to it;
+//! - the *routing*: the template of the path, its time zone, the connector's name and whether streams
+//!   are by schema, with a number by which uploads and ends refer to it;
 //! - since when the *oldest* record waits.
 //!
 //! # What is done in which order
@@ -55,8 +57,9 @@
 //! again. All others go to new objects. Where the clock closes objects the second time is all the
 //! same.
 //!
-//! For that a record must get the same stream again. `{now}` does (`times`). When `path` is changed,
-//! streams of before are known by their routing: a record is left out, too, when it lies below the
+//! For that a record must get the same stream again. `{now}` does (`times`), and a schema stands in
+//! the log. When `path` is changed, or the format is by schema and was not, streams of before are known
+//! by their routing: a record is left out, too, when it lies below the
 //! end of the stream that it had then. What can break it is a transform that makes another record of
 //! it the second time, from a clock or a table, *and* the path depends on that.
 //!
@@ -73,9 +76,11 @@
 //!   that was ended cannot.
 
 mod config;
+mod encoders;
 mod engine;
 mod entry;
 mod limits;
+mod memory;
 mod object;
 mod objects;
 mod partition;
@@ -101,6 +106,7 @@ use crate::client::{Client, Multipart};
 use crate::uploads::Uploads;
 use config::S3SinkOptions;
 pub(crate) use config::sink_type;
+use encoders::Encoders;
 use engine::Engine;
 use entry::{Kind, Place, Routing};
 use limits::Limits;
@@ -140,7 +146,10 @@ impl Sink for S3Sink {
             Some(store) => store.clone(),
             None => {
                 let client = Client::new(&options.bucket()).await?;
-                Arc::new(Multipart::new(client, options.new_object()))
+                let formats = context.partitions.iter().map(|given| given.topic.format);
+                let format = formats.clone().next();
+                let format = format.filter(|first| formats.clone().all(|other| other == *first));
+                Arc::new(Multipart::new(client, options.new_object(format)))
             }
         };
         // A bucket that is not there, or not here, is told now, not when the first object is full.
@@ -192,10 +201,12 @@ async fn open(
         context.tasks == 1 || given.any(|given| Place::of(given) == *place)
     });
     recovery::end_uploads(&yard, &places).await?;
+    let encoders = Encoders::new(context.encoder, context.schemas);
     let routing = Routing {
         path: options.path.0.as_str().to_owned(),
         timezone: options.timezone.0.iana_name().unwrap_or("UTC").to_owned(),
         connector: context.connector.to_string(),
+        by_schema: encoders.are_by_schema(),
     };
     let common = recovery::Common {
         yard: &yard,
@@ -211,16 +222,22 @@ async fn open(
     let template = options.path.0.clone().with_timezone(timezone.clone());
     let compression = options.compression_of_whole();
     let objects = Objects {
-        router: Router::new(template, &context.connector, context.value_at),
+        router: Router::new(
+            template,
+            encoders.are_by_schema(),
+            &context.connector,
+            context.value_at,
+        ),
         rotate: options.rotate.clone(),
         timezone,
         on_null: options.on_null,
-        encoder: context.encoder,
+        encoders,
         compressed: compression != Compression::None,
         limits,
         partitions,
         slots: Vec::new(),
         scratch: scratch::Scratch::new(context.scratch),
+        parts: memory::PartMemory::new(limits.part),
         progress: SinkProgress::new(context.on_error),
         stream: Vec::new(),
         path: Vec::new(),

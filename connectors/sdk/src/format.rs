@@ -6,7 +6,7 @@ use std::sync::Arc;
 use towpath_record::{BatchBuilder, Header, Record};
 
 use crate::config::Compression;
-use crate::{Result, SinkBatch};
+use crate::{Result, Schema, SinkBatch};
 
 /// Makes a decoder; each place that is read gets its own.
 pub type NewDecoder = Arc<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
@@ -52,6 +52,12 @@ pub struct Envelope<'a> {
     pub headers: &'a [Header<'a>],
 }
 
+/// Makes the encoder of the records of a schema.
+///
+/// # Errors
+/// A record error when the format cannot hold what the schema says.
+pub type NewEncoder = Arc<dyn Fn(&Schema) -> Result<Box<dyn Encoder>> + Send + Sync>;
+
 /// Turns records into what stands in a file, object or body.
 ///
 /// What stands there is [`Encoder::head`] once, and behind it stretches of records: the sink has
@@ -63,6 +69,13 @@ pub trait Encoder: Send {
     /// Appends one record of `batch`, with what separates it from the next. A record error means
     /// that the record cannot be written in this format, and nothing was appended.
     fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()>;
+
+    /// For a format whose places hold records of one schema each ([`crate::SchemaHeaders::VALUE`]):
+    /// what makes the encoders, of which each has places of its own. This one refuses all records
+    /// then. Only for sinks that ask their format of [`crate::config::ObjectFormat`].
+    fn by_schema(&self) -> Option<NewEncoder> {
+        None
+    }
 
     /// What a file, object or body begins with, before its first record; always the same.
     fn head(&self) -> &[u8] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, DeflateEncoder};
 use towpath_record::BatchBuilder;
-use towpath_sdk::config::{AvroCodec, AvroOutput, AvroSchema};
+use towpath_sdk::config::{AvroCodec, AvroSchema};
 use towpath_sdk::json::{Documents, Fault};
 use towpath_sdk::{Decoder, Envelope, Error, Result, Schemas};
 
@@ -252,7 +252,7 @@ impl AvroRecords {
 const MARKER_BYTES: usize = 16;
 
 impl AvroWriter {
-    pub(crate) fn new(AvroOutput { schema, codec }: AvroOutput) -> Self {
+    pub(crate) fn new(schema: AvroSchema, codec: AvroCodec) -> Self {
         let mut head = MAGIC.to_vec();
         put_long(2, &mut head);
         for (name, value) in [

@@ -122,7 +122,7 @@ fn put_scalar(scalar: &Type, input: &mut Input<'_>, out: &mut Vec<u8>) -> Result
         }
         Type::Bytes => json::put_base64(input.bytes()?, out),
         Type::Fixed(size) => json::put_base64(input.take(*size)?, out),
-        Type::String | Type::UuidString => json::put_string(input.str()?, out),
+        Type::String | Type::Json | Type::UuidString => json::put_string(input.str()?, out),
         Type::Enum(symbols) => {
             let index = input.size()?;
             let Some(symbol) = symbols.get(index) else {

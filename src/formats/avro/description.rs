@@ -1,6 +1,6 @@
 //! What an Avro schema says, in the types that all sources share.
 //!
-//! An enum is a string, fixed is bytes. A union of null and one other type is that type, nullable;
+//! An enum is a string, and so is JSON as text; fixed is bytes. A union of null and one other type is that type, nullable;
 //! any other union is JSON. So is a type inside itself, what is nested deeper than [`DEPTH_MAX`],
 //! and what lies behind [`FIELDS_MAX`] fields: a few named types that refer to each other can stand
 //! for any number of fields.
@@ -104,7 +104,7 @@ impl Describe<'_> {
             Type::Float => FieldType::Float32,
             Type::Double => FieldType::Float64,
             Type::Bytes | Type::Fixed(_) => FieldType::Bytes,
-            Type::String | Type::Enum(_) => FieldType::String,
+            Type::String | Type::Json | Type::Enum(_) => FieldType::String,
             Type::Date => FieldType::Date,
             Type::Time(_) => FieldType::Time,
             Type::Timestamp(_) => FieldType::Timestamp,

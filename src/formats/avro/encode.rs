@@ -72,6 +72,12 @@ impl Encode<'_> {
         let kind = node.map_or(Kind::Null, |node| self.documents.kind(node));
         match (schema.get(id), kind, node) {
             (Type::Union(branches), _, _) => self.union(branches, node, out, depth),
+            (Type::Json, _, Some(node)) => {
+                let mut text = Vec::new();
+                self.documents.write(node, &mut text);
+                put_bytes(&text, out);
+                Ok(())
+            }
             (Type::Null, Kind::Null, _) => Ok(()),
             (Type::Array(items), Kind::Array, Some(node)) => {
                 self.block(*items, false, node, out, depth)

@@ -61,7 +61,9 @@ fn main() -> Result<()> {
 fn file(batch: &SinkBatch) -> Result<(Vec<u8>, f64, f64)> {
     let schema = AvroSchema::parse(SCHEMA);
     let output = ParquetOutput {
-        schema: schema.map_err(|why| Error::configuration("read", "the schema").because(why))?,
+        schema: Some(
+            schema.map_err(|why| Error::configuration("read", "the schema").because(why))?,
+        ),
         leaves_out: false,
         compression: Compression::ZSTD,
     };

@@ -10,7 +10,7 @@ use parquet::file::metadata::{
 };
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
-use towpath_sdk::config::{Compression, ParquetOutput};
+use towpath_sdk::config::{AvroSchema, Compression, ParquetOutput};
 use towpath_sdk::{Block, Error, Result};
 
 use super::columns::Columns;
@@ -31,11 +31,10 @@ pub(crate) struct ParquetWriter {
 
 impl ParquetWriter {
     /// # Errors
-    /// A configuration error when Parquet cannot hold what the schema says.
-    pub(crate) fn new(output: ParquetOutput) -> Result<Self> {
-        let refused = |why| Error::configuration("write", "Parquet").because(why);
-        let layout = Layout::new(&output.schema).map_err(refused)?;
-        let codec = codec(output.compression).map_err(|error| refused(error.to_string()))?;
+    /// Says what of the schema Parquet cannot hold.
+    pub(crate) fn new(schema: AvroSchema, output: &ParquetOutput) -> Result<Self, String> {
+        let layout = Layout::new(&schema)?;
+        let codec = codec(output.compression).map_err(|error| error.to_string())?;
         let properties = WriterProperties::builder()
             .set_compression(codec)
             .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -43,7 +42,7 @@ impl ParquetWriter {
             .set_offset_index_disabled(true)
             .set_created_by(concat!("towpath version ", env!("CARGO_PKG_VERSION")).to_owned());
         Ok(Self {
-            records: AvroRecords::new(output.schema, output.leaves_out),
+            records: AvroRecords::new(schema, output.leaves_out),
             layout,
             properties: Arc::new(properties.build()),
         })

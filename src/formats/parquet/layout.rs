@@ -279,6 +279,7 @@ fn column_type(scalar: &Type) -> Result<(Physical, Option<LogicalType>, usize), 
         Type::Float => plain(Physical::FLOAT, None),
         Type::Double => plain(Physical::DOUBLE, None),
         Type::Bytes => plain(Physical::BYTE_ARRAY, None),
+        Type::Json => plain(Physical::BYTE_ARRAY, Some(LogicalType::Json)),
         // An enum's own type is read as bytes by many.
         Type::String | Type::Enum(_) => plain(Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Type::Fixed(0) => return Err("Parquet has no values of no bytes".to_owned()),

@@ -1,6 +1,6 @@
 //! Avro files of another program, and files that are wrong.
 
-use towpath_sdk::config::{AvroCodec, AvroOutput, AvroSchema, InputFormat};
+use towpath_sdk::config::{AvroCodec, AvroSchema, InputFormat};
 
 use super::decoder;
 use crate::avro::AvroWriter;
@@ -30,10 +30,7 @@ pub(super) const FILES: [&[u8]; 4] = [
 ];
 
 fn writer(schema: &str) -> AvroWriter {
-    AvroWriter::new(AvroOutput {
-        schema: AvroSchema::parse(schema).unwrap(),
-        codec: AvroCodec::Null,
-    })
+    AvroWriter::new(AvroSchema::parse(schema).unwrap(), AvroCodec::Null)
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::encoder;
 
 fn output(schema: &Value, leaves_out: bool) -> ParquetOutput {
     ParquetOutput {
-        schema: AvroSchema::parse(&schema.to_string()).unwrap(),
+        schema: Some(AvroSchema::parse(&schema.to_string()).unwrap()),
         leaves_out,
         compression: Compression::ZSTD,
     }

@@ -261,7 +261,7 @@ proptest! {
             list = serde_json::Value::from(list),
         );
         let codec = [AvroCodec::Null, AvroCodec::Deflate, AvroCodec::Snappy, AvroCodec::Zstandard][codec];
-        let output = AvroOutput { schema: AvroSchema::parse(&schema).unwrap(), codec };
+        let output = AvroOutput { schema: Some(AvroSchema::parse(&schema).unwrap()), codec };
         let values = vec![value.clone().into_bytes(); 3];
         let file = written(Format::Json, &values, OutputFormat::Avro(output), &Fields::default(), 2);
         prop_assert_eq!(read([&file[..]], InputFormat::Avro), Ok(vec![value; 3]));

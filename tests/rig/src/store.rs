@@ -56,6 +56,8 @@ pub struct Content {
     pub metadata: BTreeMap<String, String>,
     /// As the server gives it.
     pub etag: String,
+    /// `Content-Type`; `s3s-fs` forgets that of uploads in parts.
+    pub content_type: String,
 }
 
 impl Store {
@@ -173,6 +175,7 @@ impl Store {
             let metadata = object.metadata.unwrap_or_default();
             Some(Content {
                 etag: object.e_tag.unwrap_or_default(),
+                content_type: object.content_type.unwrap_or_default(),
                 bytes: object.body.collect().await.unwrap().to_vec(),
                 metadata: metadata.into_iter().collect(),
             })

@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use towpath_sdk::config::{
-    Compression, Duration, Fields, Named, Node, ObjectFormat, OutputFormat, PathTemplate, Problem,
-    Problems, Size, Timezone,
+    Compression, Duration, Fields, Format, Named, Node, ObjectFormat, OutputFormat, PathTemplate,
+    Problem, Problems, Size, Timezone,
 };
 use towpath_sdk::{Sink, SinkConfig, SinkType, Template, TemplateName, choice, options};
 
@@ -119,14 +119,33 @@ impl S3SinkOptions {
         }
     }
 
-    pub(super) fn new_object(&self) -> NewObject {
+    /// What an object is, of topics of `topic`; `None` when that differs. There is no
+    /// `Content-Encoding`: who decompresses by it unasked leaves a `.gz` that is none.
+    fn content_type(&self, topic: Option<Format>) -> Option<&'static str> {
+        Some(match self.compression_of_whole() {
+            Compression::Gzip { .. } => "application/gzip",
+            Compression::Zstd { .. } => "application/zstd",
+            Compression::Snappy => "application/x-snappy-framed",
+            Compression::None => match self.format().or(topic.map(OutputFormat::from))? {
+                OutputFormat::Text => "text/plain; charset=utf-8",
+                OutputFormat::Json => "application/x-ndjson",
+                OutputFormat::Csv(_) => "text/csv; charset=utf-8",
+                OutputFormat::Avro(_) => "application/avro",
+                OutputFormat::Parquet(_) => "application/vnd.apache.parquet",
+                OutputFormat::Bytes => "application/octet-stream",
+            },
+        })
+    }
+
+    /// What every object is given, of topics of `topic`; `None` when they differ.
+    pub(super) fn new_object(&self, topic: Option<Format>) -> NewObject {
         NewObject {
             storage_class: self.storage_class.clone(),
             server_side_encryption: self.server_side_encryption.clone(),
             kms_key: self.kms_key.clone(),
             acl: self.acl.clone(),
             tags: self.tags.0.clone(),
-            content_type: None,
+            content_type: self.content_type(topic).map(str::to_owned),
         }
     }
 

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -16,7 +15,7 @@ use towpath_sdk::{Codecs, Error, Flushed, Result, SinkBatch};
 use super::objects::Objects;
 use super::uploading::{Order, Owner, Uploading, Yard};
 
-/// How soon to look again when an upload is finishing and no record comes.
+/// How soon to look again at what is being compressed or finished when no record comes.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) struct Engine {
@@ -119,23 +118,38 @@ impl Engine {
         while let Some(ended) = self.uploads.try_join_next() {
             self.ended(ended)?;
         }
-        let cut = in_place(|| self.objects.cut())?;
-        while let Some((index, piece)) = self.pieces.pop_front() {
-            let piece = piece.await.unwrap_or_else(panicked)?;
-            self.objects.pack(index, piece);
-        }
-        for (index, piece) in cut {
+        let most = self.objects.limits.packing;
+        for (index, piece) in in_place(|| self.objects.cut())? {
+            self.pack(most - 1).await?;
             let (codecs, compression) = (self.codecs.clone(), self.compression);
-            let compress = move || compress(&*codecs, &compression, piece);
+            let compress = move || compress(&*codecs, &compression, &piece);
             self.pieces
                 .push_back((index, tokio::task::spawn_blocking(compress)));
         }
+        // While some are left, records are encoded.
+        self.pack(if wait { 0 } else { most }).await?;
         for index in 0..self.objects.slots.len() {
             self.send(index, wait).await?;
         }
         in_place(|| self.objects.spill())?;
+        if self.uploads.is_empty() {
+            self.objects.parts.free();
+        }
         let full = self.objects.slots.iter().flatten().any(|one| one.full);
-        self.look_again = full.then(|| Instant::now() + LOOK_AGAIN);
+        let going_on = full || !self.pieces.is_empty();
+        self.look_again = going_on.then(|| Instant::now() + LOOK_AGAIN);
+        Ok(())
+    }
+
+    /// Takes back what is compressed, and waits until no more than `left` pieces are not.
+    async fn pack(&mut self, left: usize) -> Result<()> {
+        while let Some((_, piece)) = self.pieces.front()
+            && (piece.is_finished() || self.pieces.len() > left)
+            && let Some((index, piece)) = self.pieces.pop_front()
+        {
+            let piece = piece.await.unwrap_or_else(panicked)?;
+            self.objects.pack(index, piece);
+        }
         Ok(())
     }
 
@@ -167,7 +181,8 @@ impl Engine {
             };
             let scratch = &mut self.objects.scratch;
             let part = in_place(|| object.take_part(part_bytes, scratch))?;
-            self.order(index, Order::Part(Bytes::from(part), permit));
+            let part = self.objects.parts.lend(part);
+            self.order(index, Order::Part(part, permit));
         }
         // One after the other: an end says that all before it is done.
         if !self.objects.may_finish(index) {
@@ -227,12 +242,12 @@ impl Engine {
     }
 }
 
-fn compress(codecs: &dyn Codecs, compression: &Compression, piece: Vec<u8>) -> Result<Vec<u8>> {
+fn compress(codecs: &dyn Codecs, compression: &Compression, piece: &[u8]) -> Result<Vec<u8>> {
     let Some(mut compressor) = codecs.compressor(compression)? else {
-        return Ok(piece);
+        return Ok(piece.to_vec());
     };
     let mut packed = Vec::new();
-    compressor.write(&piece, &mut packed)?;
+    compressor.write(piece, &mut packed)?;
     compressor.finish(&mut packed)?;
     Ok(packed)
 }

@@ -128,6 +128,8 @@ pub(super) struct Routing {
     pub(super) timezone: String,
     /// `pipeline.connector`.
     pub(super) connector: String,
+    /// Whether streams were by schema, too.
+    pub(super) by_schema: bool,
 }
 
 /// The first record that is in no object, and when it came; milliseconds since 1970.
@@ -228,6 +230,7 @@ impl Entry for Routing {
         for text in [&self.path, &self.timezone, &self.connector] {
             put_text(text, out);
         }
+        out.put_u8(u8::from(self.by_schema));
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -235,6 +238,7 @@ impl Entry for Routing {
             path: from.text()?,
             timezone: from.text()?,
             connector: from.text()?,
+            by_schema: from.u8()? != 0,
         })
     }
 }

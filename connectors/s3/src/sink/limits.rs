@@ -20,6 +20,8 @@ pub(super) struct Limits {
     pub(super) piece: usize,
     /// What is cut at a time.
     pub(super) cut: usize,
+    /// Pieces that are compressed at the same time.
+    pub(super) packing: usize,
     /// What waits in memory in all objects. Half of it stays when there is more.
     pub(super) resting: usize,
     /// Parts on their way.
@@ -45,8 +47,9 @@ impl Limits {
             chunk: 128 << 10,
             piece: 1 << 20,
             cut: 8 << 20,
+            packing: 4,
             resting: 32 << 20,
-            flight: 32 << 20,
+            flight: 20 << 20,
             calls: 32,
             waiting: 4096,
             changes: 250 << 10,

@@ -15,6 +15,8 @@ pub(super) struct Object {
     /// The index of its partition.
     pub(super) place: usize,
     pub(super) stream: Arc<str>,
+    /// The index of its encoder.
+    pub(super) encoder: usize,
     pub(super) key: String,
     pub(super) mark: String,
     /// Its first record.
@@ -93,7 +95,7 @@ impl Object {
 
     /// Memory that spilling would give back.
     pub(super) fn held(&self) -> usize {
-        self.raw.held() + self.packed.held()
+        self.raw.memory.capacity() + self.packed.memory.len()
     }
 
     /// Moves what waits to disk. Blocks.

@@ -4,12 +4,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::tz::TimeZone;
 use towpath_record::Record;
-use towpath_sdk::{Encoder, Error, REFUSED_MAX, Result, SinkBatch, SinkProgress};
+use towpath_sdk::{Error, REFUSED_MAX, Result, SchemaId, SinkBatch, SinkProgress};
 
 use super::config::{OnNull, Rotate};
+use super::encoders::Encoders;
 use super::limits::Limits;
+use super::memory::PartMemory;
 use super::object::Object;
 use super::partition::Partition;
 use super::routing::{Routed, Router};
@@ -22,13 +25,14 @@ pub(super) struct Objects {
     /// Of `rotate.schedule`.
     pub(super) timezone: TimeZone,
     pub(super) on_null: OnNull,
-    pub(super) encoder: Box<dyn Encoder>,
+    pub(super) encoders: Encoders,
     pub(super) compressed: bool,
     pub(super) limits: Limits,
     pub(super) partitions: Vec<Partition>,
     /// Every object that is not done, at an index that stays its own.
     pub(super) slots: Vec<Option<Object>>,
     pub(super) scratch: Scratch,
+    pub(super) parts: PartMemory,
     pub(super) progress: SinkProgress,
     /// Of a record: its stream, and another path.
     pub(super) stream: Vec<u8>,
@@ -46,6 +50,9 @@ struct Turn {
     now_until: u64,
     /// The object of the record before.
     current: Option<usize>,
+    /// The schema of the record at hand, where objects are by schema, and the index of its encoder.
+    schema: Option<SchemaId>,
+    encoder: usize,
 }
 
 impl Objects {
@@ -62,6 +69,8 @@ impl Objects {
             now_ms: 0,
             now_until: if self.router.has_now { 0 } else { u64::MAX },
             current: None,
+            schema: None,
+            encoder: 0,
         };
         for record in batch.records() {
             let record = record?;
@@ -88,13 +97,20 @@ impl Objects {
             record,
             now_ms: turn.now_ms,
         };
+        let schema = self.router.schema(record);
+        if schema != turn.schema {
+            turn.current = None;
+            turn.encoder = self.encoders.of(schema)?;
+            turn.schema = schema;
+        }
         let partition = &self.partitions[turn.place];
         let is_new = offset >= partition.horizon;
         let index = match turn.current {
             Some(index) if is_new && !self.router.per_record => index,
             _ => {
                 if partition.had(offset, routed, &mut self.path) {
-                    return self.encoder.encode(batch, record, &mut Vec::new());
+                    let encoder = self.encoders.get_mut(turn.encoder);
+                    return encoder.encode(batch, record, &mut Vec::new());
                 }
                 match self.object_for(routed, offset, turn)? {
                     Some(index) => index,
@@ -107,7 +123,8 @@ impl Objects {
         };
         // The first record was encoded before there was an object for it.
         if object.end <= offset {
-            self.encoder.encode(batch, record, &mut object.raw.memory)?;
+            let encoder = self.encoders.get_mut(object.encoder);
+            encoder.encode(batch, record, &mut object.raw.memory)?;
             object.end = offset + 1;
         }
         object.records += 1;
@@ -192,7 +209,8 @@ impl Objects {
         }
         let key = self.router.key(routed)?;
         let mut raw = Vec::new();
-        self.encoder.encode(routed.batch, routed.record, &mut raw)?;
+        let encoder = self.encoders.get_mut(turn.encoder);
+        encoder.encode(routed.batch, routed.record, &mut raw)?;
         if partition.has(offset, &stream) {
             return Ok(None);
         }
@@ -221,6 +239,7 @@ impl Objects {
         let object = Object {
             place: turn.place,
             stream: stream.clone(),
+            encoder: turn.encoder,
             key,
             mark: uuid::Uuid::new_v4().simple().to_string(),
             from,
@@ -263,7 +282,8 @@ impl Objects {
             return true;
         }
         // What compression or blocks will make of `raw` is not known yet.
-        let plain = !self.compressed && self.encoder.block_bytes().is_none();
+        let encoder = self.encoders.get(object.encoder);
+        let plain = !self.compressed && encoder.block_bytes().is_none();
         let raw = if plain { object.raw.len() as u64 } else { 0 };
         let size = self.rotate.size.map_or(u64::MAX, |size| size.0);
         object.size + raw >= size.min(self.limits.object)
@@ -293,31 +313,36 @@ impl Objects {
 
     /// Cuts chunks, in pieces that are to be compressed, each with the index of its object; what need
     /// not be compressed is packed at once. Blocks when something is on disk.
-    pub(super) fn cut(&mut self) -> Result<Vec<(usize, Vec<u8>)>> {
-        let good = self
-            .encoder
-            .block_bytes()
-            .unwrap_or(0)
-            .max(self.limits.chunk);
+    pub(super) fn cut(&mut self) -> Result<Vec<(usize, Bytes)>> {
         let mut pieces = Vec::new();
         let mut cut = 0;
         for (index, slot) in self.slots.iter_mut().enumerate() {
             let Some(object) = slot else { continue };
+            let encoder = self.encoders.get_mut(object.encoder);
+            let good = encoder.block_bytes().unwrap_or(0).max(self.limits.chunk);
             if object.ended || object.raw.len() < good && !object.full {
                 continue;
             }
-            let mut chunk = object.cut(&mut *self.encoder, &mut self.scratch)?;
+            let mut chunk = object.cut(encoder, &mut self.scratch)?;
             cut += chunk.len();
+            let is_busy = !object.full && chunk.len() >= self.limits.piece;
             if !self.compressed {
                 object.size += chunk.len() as u64;
-                object.packed.push(chunk);
+                self.parts.append(&mut object.packed.memory, &chunk);
+                if is_busy {
+                    chunk.clear();
+                    object.raw.memory = chunk;
+                }
             } else if !chunk.is_empty() {
-                while chunk.len() >= 2 * self.limits.piece {
-                    let rest = chunk.split_off(self.limits.piece);
-                    pieces.push((index, std::mem::replace(&mut chunk, rest)));
+                if is_busy {
+                    object.raw.memory.reserve(chunk.len() + chunk.len() / 8);
+                }
+                let mut rest = Bytes::from(chunk);
+                while rest.len() >= 2 * self.limits.piece {
+                    pieces.push((index, rest.split_to(self.limits.piece)));
                     object.packing += 1;
                 }
-                pieces.push((index, chunk));
+                pieces.push((index, rest));
                 object.packing += 1;
             }
             if cut >= self.limits.cut {
@@ -334,7 +359,7 @@ impl Objects {
         };
         object.packing -= 1;
         object.size += piece.len() as u64;
-        object.packed.push(piece);
+        self.parts.append(&mut object.packed.memory, &piece);
         if !object.full && self.is_full(index) {
             self.close(index);
         }

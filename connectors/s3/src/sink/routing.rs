@@ -1,12 +1,13 @@
 //! Which object a record goes to.
 //!
-//! The *stream* of a record is its path with start offset 0: records of one stream go to one object
-//! after the other.
+//! The *stream* of a record is its path with start offset 0, and its schema where an object holds
+//! records of one schema: records of one stream go to one object after the other.
 
 use jiff::tz::TimeZone;
 use towpath_record::Record;
 use towpath_sdk::{
-    Error, RecordPath, Result, SinkBatch, Template, TemplateName, ValueAt, printable,
+    Error, RecordPath, Result, SchemaHeaders, SchemaId, SinkBatch, Template, TemplateName, ValueAt,
+    printable,
 };
 
 use super::entry::Routing;
@@ -19,6 +20,8 @@ pub(super) struct Router {
     path: RecordPath,
     pub(super) per_record: bool,
     pub(super) has_now: bool,
+    /// Whether an object holds records of one schema only.
+    by_schema: bool,
 }
 
 /// A record on its way: what paths are made of.
@@ -31,11 +34,17 @@ pub(super) struct Routed<'a> {
 }
 
 impl Router {
-    pub(super) fn new(template: Template, connector: &str, value_at: ValueAt) -> Self {
+    pub(super) fn new(
+        template: Template,
+        by_schema: bool,
+        connector: &str,
+        value_at: ValueAt,
+    ) -> Self {
         let has_now = template.names().any(|name| *name == TemplateName::Now);
         Self {
             per_record: template.is_per_record(),
             has_now,
+            by_schema,
             path: RecordPath::new(template, connector, value_at),
         }
     }
@@ -52,7 +61,21 @@ impl Router {
             name => TimeZone::get(name).map_err(|error| gone(error.to_string()))?,
         };
         let template = template.with_timezone(timezone);
-        Ok(Self::new(template, &routing.connector, value_at))
+        let Routing {
+            by_schema,
+            connector,
+            ..
+        } = routing;
+        Ok(Self::new(template, *by_schema, connector, value_at))
+    }
+
+    /// The schema of a record, where objects are told apart by it.
+    #[inline]
+    pub(super) fn schema(&self, record: &Record<'_>) -> Option<SchemaId> {
+        match self.by_schema {
+            true => SchemaHeaders::VALUE.id_in(record.headers),
+            false => None,
+        }
     }
 
     /// Puts the stream of a record in place of `out`.
@@ -60,7 +83,13 @@ impl Router {
     /// # Errors
     /// A record error when the record lacks what the path needs.
     pub(super) fn stream(&self, routed: Routed<'_>, out: &mut Vec<u8>) -> Result<()> {
-        self.render(routed, 0, out)
+        self.render(routed, 0, out)?;
+        if let Some(schema) = self.schema(routed.record) {
+            // As long for each, so no path with a schema reads as another path with another schema.
+            out.push(0);
+            out.extend_from_slice(schema.as_bytes());
+        }
+        Ok(())
     }
 
     /// The key of the object that begins with a record.

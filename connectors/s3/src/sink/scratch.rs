@@ -122,19 +122,6 @@ impl Waiting {
         spilled + self.memory.len()
     }
 
-    /// Memory that spilling would give back.
-    pub(super) fn held(&self) -> usize {
-        self.memory.capacity()
-    }
-
-    pub(super) fn push(&mut self, bytes: Vec<u8>) {
-        if self.memory.is_empty() {
-            self.memory = bytes;
-        } else {
-            self.memory.extend_from_slice(&bytes);
-        }
-    }
-
     /// Moves what is in memory to disk. Blocks.
     pub(super) fn spill(&mut self, scratch: &mut Scratch) -> Result<()> {
         if !self.memory.is_empty() {

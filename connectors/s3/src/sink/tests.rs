@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use towpath_record::{Batch, BatchBuilder, stamp_base_offset};
+use towpath_record::{Batch, BatchBuilder, Header, stamp_base_offset};
 use towpath_sdk::config::{Compression, Format, Key, Node, NodeValue, Problems, Span};
-use towpath_sdk::testing::sink_context;
+use towpath_sdk::testing::{FakeSchemas, sink_context};
 use towpath_sdk::{
-    Error, ErrorKind, Flushed, OnError, Refused, Result, SinkBatch, SinkContext, SinkPartition,
-    SinkTopic, State, StateChange, async_trait,
+    Encoder, Error, ErrorKind, Flushed, OnError, Refused, Result, Schema, SchemaHeaders, Schemas,
+    SinkBatch, SinkContext, SinkPartition, SinkTopic, State, StateChange, async_trait,
 };
 
-use encoders::{Blocks, GzipCodecs, Lines, text_of};
+use encoders::{Blocks, BySchema, GzipCodecs, Lines, text_of};
 
 use super::config::S3SinkOptions;
 use super::engine::Engine;
@@ -147,6 +147,8 @@ fn options(entries: &[(&str, &str)]) -> S3SinkOptions {
 struct Sent {
     key: String,
     value: Option<String>,
+    /// The name of its schema.
+    schema: Option<&'static str>,
 }
 
 /// A log of one topic, a store, what is committed, and the sink's options.
@@ -154,6 +156,8 @@ struct World {
     options: S3SinkOptions,
     limits: Limits,
     blocks: bool,
+    by_schema: bool,
+    schemas: Arc<FakeSchemas>,
     topic: Arc<SinkTopic>,
     /// The records of each partition.
     log: Vec<Vec<Sent>>,
@@ -177,6 +181,7 @@ const TINY: Limits = Limits {
     chunk: 16,
     piece: 12,
     cut: 64,
+    packing: 2,
     resting: 200,
     flight: 8 << 10,
     calls: 4,
@@ -203,6 +208,8 @@ impl World {
             options,
             limits: TINY,
             blocks: false,
+            by_schema: false,
+            schemas: Arc::default(),
             topic: Arc::new(topic),
             offsets: vec![0; log.len()],
             log,
@@ -237,11 +244,12 @@ impl World {
             partitions: partitions.collect(),
             scratch: self.folder.path().join("scratch/it"),
             state: self.committed.clone(),
-            encoder: if self.blocks {
-                Box::new(Blocks)
-            } else {
-                Box::new(Lines)
+            encoder: match (self.by_schema, self.blocks) {
+                (true, blocks) => Box::new(BySchema::new(blocks)) as Box<dyn Encoder>,
+                (false, true) => Box::new(Blocks),
+                (false, false) => Box::new(Lines),
             },
+            schemas: self.schemas.clone(),
             codecs: Arc::new(GzipCodecs),
             on_error: self.on_error.into(),
             ..sink_context(Arc::default())
@@ -261,8 +269,16 @@ impl World {
         let mut builder = BatchBuilder::default();
         for sent in &self.log[partition as usize][offset as usize..end as usize] {
             let value = sent.value.as_ref().map(|value| value.as_bytes());
+            let id = sent.schema.map(|name| {
+                let (name, fields) = (name.to_owned(), Vec::new());
+                self.schemas.id_of(Schema { name, fields }).unwrap()
+            });
+            let header = id.as_ref().map(|id| Header {
+                key: SchemaHeaders::VALUE.id.as_bytes(),
+                value: Some(id.as_bytes()),
+            });
             builder
-                .push(0, Some(sent.key.as_bytes()), value, &[])
+                .push(0, Some(sent.key.as_bytes()), value, header.as_slice())
                 .unwrap();
         }
         let mut bytes = builder.finish().unwrap().into_bytes().to_vec();
@@ -328,6 +344,7 @@ fn log_of(keys: &[&[&str]]) -> Vec<Vec<Sent>> {
     let sent = |partition: usize, offset: usize, key: &str| Sent {
         key: key.to_owned(),
         value: Some(format!("{partition}-{offset}")),
+        schema: None,
     };
     partitions
         .map(|(partition, keys)| {

@@ -72,6 +72,8 @@ pub enum AvroType {
         /// The bytes it takes, if they are fixed.
         size: Option<usize>,
     },
+    /// Any JSON, as its text.
+    Json,
     /// A UUID as text.
     UuidString,
     /// A UUID as 16 bytes.
@@ -365,6 +367,7 @@ impl<'a> Reader<'a> {
                 size: None,
             },
             (AvroType::String, "uuid") => AvroType::UuidString,
+            (AvroType::String, "json") => AvroType::Json,
             _ => return None,
         })
     }

@@ -18,7 +18,7 @@ pub struct ObjectFormat(pub OutputFormat);
 
 choice! {
     enum ParquetWord {
-        /// Parquet files of `columns` or `schema`.
+        /// Parquet files of `columns`, of `schema`, or of each record's own.
         Parquet = "parquet",
     }
 
@@ -49,7 +49,8 @@ options! {
         /// This.
         r#type: ParquetWord,
         /// Fields of the record and what they hold, each of which may be missing or null; what is not
-        /// named is not written.
+        /// named is not written. Without `columns` and `schema`, each object holds records of one
+        /// registered schema.
         columns: Option<Named<ColumnType>>,
         /// Instead of `columns`: the Avro schema of a record, as JSON or the same as YAML;
         /// `${file:PATH}` takes a file's. A record with other fields is bad.
@@ -74,7 +75,7 @@ impl OptionType for ObjectFormat {
     fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let word = node.text().or_else(|| node.get("type")?.text());
         if word != Some("parquet") {
-            return OutputFormat::parse(node, problems).map(Self);
+            return OutputFormat::parse_of_objects(node, problems).map(Self);
         }
         let node = &of_word::<ParquetWord>(node, problems)?;
         let options = ParquetOptions::parse(node, problems)?;
@@ -89,19 +90,18 @@ impl ParquetOptions {
             (Some(Named(columns)), None) if !columns.is_empty() => {
                 let schema = schema_of(&columns);
                 let refused = |why| problems.add(node.span_of("columns"), why);
-                (schema.map_err(refused).ok()?, true)
+                (Some(schema.map_err(refused).ok()?), true)
             }
-            (None, Some(schema)) => (schema, false),
+            (None, schema) => (schema, false),
             (Some(_), Some(_)) => {
                 let span = node.span_of("columns");
                 problems.add(span, "give `columns` or `schema`, not both");
                 return None;
             }
-            _ => {
-                let help = "add `columns: { id: int, name: string, at: timestamp }`: what is not \
-                            named there is not written; or an Avro `schema`";
-                let problem = Problem::missing(node.span, "Parquet needs its `columns`");
-                problems.push(problem.help(help));
+            (Some(_), None) => {
+                let help = "name some: `columns: { id: int, name: string, at: timestamp }`";
+                let span = node.span_of("columns");
+                problems.push(Problem::new(span, "Parquet without columns").help(help));
                 return None;
             }
         };

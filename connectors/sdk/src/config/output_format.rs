@@ -46,8 +46,8 @@ pub struct CsvOutput {
 /// How Avro is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AvroOutput {
-    /// Of every record.
-    pub schema: AvroSchema,
+    /// Of every record; `None`: each has its own, which is registered.
+    pub schema: Option<AvroSchema>,
     /// How blocks are compressed.
     pub codec: AvroCodec,
 }
@@ -55,8 +55,8 @@ pub struct AvroOutput {
 /// How Parquet is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParquetOutput {
-    /// Of every record, in Avro's words.
-    pub schema: AvroSchema,
+    /// Of every record, in Avro's words; `None`: each has its own, which is registered.
+    pub schema: Option<AvroSchema>,
     /// Whether fields that the schema does not have are left out; otherwise they are a bad record.
     pub leaves_out: bool,
     /// How pages are compressed: for the sink to set, as its `compression` says.
@@ -109,7 +109,7 @@ choice! {
         Json = "json",
         /// A line of `columns` a record.
         Csv = "csv",
-        /// Avro object container files of `schema`.
+        /// Avro object container files of `schema`, or of each record's own.
         Avro = "avro",
     }
 
@@ -151,8 +151,8 @@ options! {
         delimiter: Option<Separator>,
         /// Of `csv`: the character around fields that need it (default `"`).
         quote: Option<Separator>,
-        /// Of `avro`, required: the schema of a record, as JSON or the same as YAML;
-        /// `${file:PATH}` takes a file's.
+        /// Of `avro`: the schema of a record, as JSON or the same as YAML; `${file:PATH}` takes a
+        /// file's. Required but for objects, of which each can hold what has one registered schema.
         schema: Option<AvroSchema>,
         /// Of `avro`: how blocks are compressed (default `"null"`, not at all).
         codec: Option<AvroCodec>,
@@ -172,6 +172,21 @@ impl OptionType for OutputFormat {
             problems.push(Problem::new(node.span, message).help(help));
             return None;
         }
+        let format = Self::parse_of_objects(node, problems)?;
+        if let Self::Avro(AvroOutput { schema: None, .. }) = format {
+            let message = "Avro needs a `schema`";
+            let help = "add `schema: { type: record, name: Event, fields: [...] }`, or \
+                        `schema: ${file:event.avsc}`";
+            problems.push(Problem::missing(node.span, message).help(help));
+            return None;
+        }
+        Some(format)
+    }
+}
+
+impl OutputFormat {
+    /// Reads what objects can be besides Parquet.
+    pub(super) fn parse_of_objects(node: &Node, problems: &mut Problems) -> Option<Self> {
         let node = &of_word::<OutputWord>(node, problems)?;
         if let Some((key, _)) = node.entry("array") {
             let message = "a list of JSON cannot be written to what grows";
@@ -193,17 +208,10 @@ impl OptionType for OutputFormat {
             OutputWord::Bytes => Self::Bytes,
             OutputWord::Json => Self::Json,
             OutputWord::Csv => Self::Csv(options.csv(node, problems)?),
-            OutputWord::Avro => {
-                let Some(schema) = options.schema else {
-                    let help = "add `schema: { type: record, name: Event, fields: [...] }`, or \
-                                `schema: ${file:event.avsc}`";
-                    let message = "Avro needs a `schema`";
-                    problems.push(Problem::missing(node.span, message).help(help));
-                    return None;
-                };
-                let codec = options.codec.unwrap_or(AvroCodec::Null);
-                Self::Avro(AvroOutput { schema, codec })
-            }
+            OutputWord::Avro => Self::Avro(AvroOutput {
+                schema: options.schema,
+                codec: options.codec.unwrap_or(AvroCodec::Null),
+            }),
         })
     }
 }

@@ -1,11 +1,14 @@
 //! What the tests write, and how they read it back.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use towpath_record::Record;
 use towpath_sdk::config::Compression;
-use towpath_sdk::{Block, Codecs, Compressor, Encoder, Error, Result, SinkBatch};
+use towpath_sdk::{
+    Block, Codecs, Compressor, Encoder, Error, NewEncoder, Result, Schema, SinkBatch,
+};
 
 /// Value and newline; a value that begins with `bad` is a bad record.
 pub(super) struct Lines;
@@ -54,15 +57,70 @@ impl Encoder for Blocks {
     }
 }
 
-/// The lines of an object that `Blocks` has written.
-pub(super) fn unblocked(text: &str) -> Vec<&str> {
+/// What one of the others writes, behind a head that names the schema of all records; one without a
+/// schema is a bad record.
+pub(super) struct BySchema {
+    pub(super) blocks: bool,
+    schema: Option<String>,
+}
+
+impl BySchema {
+    pub(super) fn new(blocks: bool) -> Self {
+        let schema = None;
+        Self { blocks, schema }
+    }
+
+    fn inner(&self) -> Box<dyn Encoder> {
+        match self.blocks {
+            true => Box::new(Blocks),
+            false => Box::new(Lines),
+        }
+    }
+}
+
+impl Encoder for BySchema {
+    fn encode(&mut self, batch: &SinkBatch, record: &Record<'_>, out: &mut Vec<u8>) -> Result<()> {
+        match self.schema {
+            Some(_) => self.inner().encode(batch, record, out),
+            None => Err(Error::record("write", format!("record {}", record.offset))),
+        }
+    }
+
+    fn by_schema(&self) -> Option<NewEncoder> {
+        let blocks = self.blocks;
+        Some(Arc::new(move |schema: &Schema| {
+            let head = String::from_utf8_lossy(BySchema::new(blocks).inner().head()).into_owned();
+            let schema = Some(format!("schema {}\n{head}", schema.name));
+            Ok(Box::new(Self { blocks, schema }))
+        }))
+    }
+
+    fn head(&self) -> &[u8] {
+        self.schema.as_ref().map_or(&[], |head| head.as_bytes())
+    }
+
+    fn block_bytes(&self) -> Option<usize> {
+        self.inner().block_bytes()
+    }
+
+    fn block(&mut self, records: u64, buffer: &mut Vec<u8>) -> Result<Vec<u8>> {
+        self.inner().block(records, buffer)
+    }
+
+    fn end(&self, blocks: &[Block]) -> Result<Vec<u8>> {
+        self.inner().end(blocks)
+    }
+}
+
+/// The lines of an object that `Blocks` has written, behind `schema_bytes` of [`BySchema`].
+pub(super) fn unblocked(text: &str, schema_bytes: usize) -> Vec<&str> {
     let (content, blocks) = text.split_once("the end\n").expect("an end");
     let mut lines = content.strip_prefix("the head\n").expect("a head");
     let mut records = Vec::new();
     for block in blocks.lines() {
         let (position, head) = block.split_once(' ').expect("a position");
         assert_eq!(
-            content.len() - lines.len(),
+            schema_bytes + content.len() - lines.len(),
             position.parse::<usize>().unwrap()
         );
         lines = lines.strip_prefix(head).expect("a block").trim_start();

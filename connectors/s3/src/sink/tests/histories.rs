@@ -25,7 +25,7 @@ impl Random {
         self.below(times) == 0
     }
 
-    fn of<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    fn of(&mut self, of: &[&'static str]) -> &'static str {
         of[self.below(of.len() as u64) as usize]
     }
 }
@@ -62,6 +62,7 @@ fn random_options(random: &mut Random) -> S3SinkOptions {
 fn random_log(random: &mut Random) -> Vec<Vec<Sent>> {
     let partitions = random.below(3) + 1;
     let keys = random.below(5) + 1;
+    let schemas = random.below(3) as usize + 1;
     let record = |random: &mut Random, partition: u64, offset: u64| {
         let key = format!("k{}", random.below(keys));
         let value = match random.below(20) {
@@ -69,7 +70,8 @@ fn random_log(random: &mut Random) -> Vec<Vec<Sent>> {
             1 => Some(format!("bad{partition}-{offset}")),
             _ => Some(format!("{key}-{partition}-{offset}")),
         };
-        Sent { key, value }
+        let schema = Some(random.of(&["a", "b", "c"][..schemas]));
+        Sent { key, value, schema }
     };
     (0..partitions)
         .map(|partition| {
@@ -135,6 +137,7 @@ async fn history(seed: u64) {
     let log = random_log(&mut random);
     let mut world = World::new(random_options(&mut random), log);
     world.blocks = random.one_in(3);
+    world.by_schema = random.one_in(2);
     let trouble = [20, 60, 300][random.below(3) as usize];
     world.set_fates(random_fates(seed, trouble));
     let mut one_path = true;
@@ -156,6 +159,7 @@ async fn history(seed: u64) {
         if random.one_in(12) {
             world.options = random_options(&mut random);
             world.options.on_null = super::super::config::OnNull::Write;
+            world.by_schema = random.one_in(2);
             one_path = false;
         }
     }
@@ -170,11 +174,15 @@ type Places = Vec<(u64, u64)>;
 
 fn check(world: &World, one_path: bool) {
     let mut found = BTreeSet::new();
-    let mut streams: BTreeMap<String, Vec<(u64, Places)>> = BTreeMap::new();
+    let mut streams: BTreeMap<(String, Option<String>), Vec<(u64, Places)>> = BTreeMap::new();
     for (key, text) in world.texts() {
+        let named = text
+            .strip_prefix("schema ")
+            .and_then(|text| text.split_once('\n'));
+        let (schema, content) = named.map_or((None, &*text), |(name, rest)| (Some(name), rest));
         let lines = match world.blocks {
-            true => unblocked(&text),
-            false => text.lines().collect(),
+            true => unblocked(content, text.len() - content.len()),
+            false => content.lines().collect(),
         };
         assert!(!lines.is_empty(), "{key} is empty");
         let (stream, start) = key.rsplit_once('-').unwrap();
@@ -187,10 +195,12 @@ fn check(world: &World, one_path: bool) {
             assert!(stream.ends_with(&partition.to_string()), "{line} in {key}");
             assert!(found.insert((partition, offset)), "{line} twice, in {key}");
             assert!(offset >= start, "{line} in {key}");
+            let sent = &world.log[partition as usize][offset as usize];
+            assert!(schema.is_none() || schema == sent.schema, "{line} in {key}");
             places.push((partition, offset));
         }
         streams
-            .entry(stream.to_owned())
+            .entry((stream.to_owned(), schema.map(str::to_owned)))
             .or_default()
             .push((start, places));
     }
@@ -209,7 +219,7 @@ fn check(world: &World, one_path: bool) {
     for (stream, mut objects) in streams.into_iter().filter(|_| one_path) {
         objects.sort();
         let places: Vec<_> = objects.into_iter().flat_map(|(_, places)| places).collect();
-        assert!(places.is_sorted(), "{stream} is not in order");
+        assert!(places.is_sorted(), "{stream:?} is not in order");
     }
     let mut letters = world.letters.clone();
     letters.sort();

@@ -23,7 +23,7 @@ fn parquet_has_columns_or_a_schema() {
     };
     assert!(output.leaves_out);
     assert_eq!(
-        output.schema.text(),
+        output.schema.expect("a schema").text(),
         r#"{"type":"record","name":"record","fields":[{"name":"id","type":["null","long"]},{"name":"at","type":["null",{"type":"long","logicalType":"timestamp-micros"}]}]}"#
     );
     let record = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
@@ -32,11 +32,7 @@ fn parquet_has_columns_or_a_schema() {
     };
     assert!(!output.leaves_out);
     for (written, expected) in [
-        (
-            node("parquet"),
-            "Parquet needs its `columns`; add `columns: {",
-        ),
-        (of(&[("columns", map(&[]))]), "Parquet needs its `columns`"),
+        (of(&[("columns", map(&[]))]), "Parquet without columns"),
         (
             of(&[("columns", columns), ("schema", node(record))]),
             "give `columns` or `schema`, not both",
@@ -45,6 +41,18 @@ fn parquet_has_columns_or_a_schema() {
     ] {
         let error = parse(&written).unwrap_err();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn avro_and_parquet_may_have_the_schema_of_each_record() {
+    for word in ["avro", "parquet"] {
+        let schema = match parse(&node(word)) {
+            Ok(OutputFormat::Avro(output)) => output.schema,
+            Ok(OutputFormat::Parquet(output)) => output.schema,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(schema, None);
     }
 }
 

@@ -96,7 +96,10 @@ fn csv_has_columns() {
 fn avro_has_a_schema() {
     let avro = |text: &str, codec| {
         let schema = AvroSchema::parse(text).unwrap();
-        OutputFormat::Avro(AvroOutput { schema, codec })
+        OutputFormat::Avro(AvroOutput {
+            schema: Some(schema),
+            codec,
+        })
     };
     let of = |entries: &[(&str, Node)]| map(&[&[("type", node("avro"))], entries].concat());
     let record = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
