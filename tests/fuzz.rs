@@ -9,6 +9,7 @@ mod language;
 mod mutation;
 mod records;
 mod run;
+mod state;
 mod text;
 
 use run::Target;
@@ -38,6 +39,7 @@ targets! {
         "\"double\"", "\"bytes\"", "array", "items", "map", "values", "fixed", "size", "enum", "symbols", "record",
         "fields", "logicalType", "decimal", "precision", "scale", "uuid", "timestamp-millis", "duration", "[\"null\",",
     ];
+    dedupe: state::dedupe, ["h\x11", "\x01", "\0\0\0\0\0\0\0\0", "\x08", "\0\x10", "\x7f"];
     json: text::json, [
         "[", "]", "{", "}", "{\"a\":", "[0,", "\"", "\\\"", "\\u0000", "\\ud83d", "\\ude00", "\\u00e9", "\\\\", "1e400",
         "-0", "0.1", "1E+", "true", "false", "null", ",", ":", " ", "\n",
@@ -75,6 +77,12 @@ targets! {
         ".map(i, ", ".filter(i, ", ".exists(i, ", ".all(i, ", "i", "size(", ".matches(\"", "(a*)*\")", ".replace(\"\", ",
         ".split(\"\")", ".substring(", "timestamp(", "duration(\"", "int(", "double(", "string(", "default(", "has(",
         "9223372036854775807", "1e308", " + ", " * ", " / 0", " % ", "headers[\"h\"]", "// ", "r\"", "\\u00e9", "\n",
+    ];
+    vrl: language::vrl, [
+        ".", ".a", "%key", "%headers.h", "%topic", " = ", " |= ", "?? ", "!(", "del(.a)", "parse_json!(", "parse_regex!(",
+        "r'(?P<a>a*)*'", "for_each(", " -> |i, v| { ", "map_values(", "if ", " { ", " } else { ", "abort", "; ", "err = ",
+        "to_int!(", "9223372036854775807", "1.0", "\"{{ .a }}\"", "[", "]", "{\"a\": ", "}", "null", " * ", " / 0", "repeat",
+        "split!(", "replace!(", "\n",
     ];
     transform: language::transform, [
         "\"type\": \"", "\"field\": ", "\"fields\": ", "\"to\": ", "\"side\": \"key\"", "[", "]", "{", "}", "\"a.b\"",

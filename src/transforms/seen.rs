@@ -138,6 +138,11 @@ impl Seen {
             Some((oldest, _)) => *oldest.min(&counting.start),
             None => counting.start,
         };
+        // Those to be deleted follow each other: they go one by one, the oldest first.
+        let past = chunks.partition_point(|(number, _)| *number < counting.start);
+        if past as u64 != counting.start - self.oldest_chunk {
+            return None;
+        }
         self.first_chunk = self.window_start(self.head.sights).max(counting.start);
         self.kept_from = self.first_chunk;
         for expected in self.first_chunk..counting.end {

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod metadata;
+mod nesting;
 mod program;
 #[cfg(test)]
 mod tests;

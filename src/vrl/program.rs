@@ -14,6 +14,7 @@ use vrl::prelude::{Collection, Kind};
 use vrl::value::KeyString;
 
 use crate::metadata::{Metadata, Part};
+use crate::nesting::too_deep;
 
 /// What has an effect beside its result: it writes to the log of the process.
 const LEFT_OUT: &[&str] = &["log"];
@@ -70,6 +71,15 @@ impl Fault {
 impl Program {
     /// Compiles `source`; `show` says where a mistake stands.
     pub fn compile(source: &str, show: &dyn Fn(Fault) -> Problem) -> Result<Self, Vec<Problem>> {
+        if let Some(at) = too_deep(source) {
+            let message = "the program is nested too deep here".to_owned();
+            let help = "divide a long chain of operators, or set a variable in between";
+            return Err(vec![show(Fault {
+                span: Span::new(at, at + 1),
+                message,
+                help: Some(help.to_owned()),
+            })]);
+        }
         let mut functions = vrl::stdlib::all();
         functions.retain(|function| !LEFT_OUT.contains(&function.identifier()));
         let code = compile(source, &functions).map_err(|found| {

@@ -1,5 +1,7 @@
 //! Bad records are counted, shown and put aside: without a worker, and asked of one that runs.
 
+use std::path::Path;
+
 use super::{snapshot, workdir};
 use crate::harness::{Workdir, wait_for};
 
@@ -166,4 +168,64 @@ fn dead_letters_are_retried_without_a_worker_and_with_one() {
         &["dlq", "retry", topic, "--filter", "no JSON"],
     );
     worker.stop();
+}
+
+/// Files of other programs that were read in a wrong format, and a torn one, which stays bad.
+#[test]
+fn whole_files_are_retried() {
+    for (format, file) in [("avro", "snappy.avro"), ("parquet", "zstd.parquet")] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/formats/tests");
+        let folder = folder.join(format);
+        let whole = std::fs::read(folder.join(file)).expect("a file of another program");
+        let workdir = Workdir::new();
+        workdir.write("in/whole", &whole);
+        workdir.write("in/torn", &whole[..whole.len() - 10]);
+        let pipeline = |format: &str| {
+            format!(
+                "
+                topics: {{ t: {{ format: json }} }}
+                sources:
+                  in:
+                    type: file
+                    include: in/*
+                    format: {format}
+                    framing: whole
+                    topic: t
+                    on_error: {{ action: dead_letter, topic: bad }}
+                sinks:
+                  out: {{ type: file, topics: t, path: out/all.jsonl }}
+                "
+            )
+        };
+        workdir.write("files.yaml", pipeline("json"));
+        workdir.drain("files.yaml", 0);
+        let letters = || workdir.json(&["dlq", "list"])[0]["letters"].clone();
+        assert_eq!(letters(), 2, "{format}");
+        workdir.write("files.yaml", pipeline(format));
+        let expected = std::fs::read_to_string(folder.join("records.jsonl")).expect("its records");
+        for _ in 0..2 {
+            let retried = workdir.json(&["dlq", "retry", "bad"]);
+            assert_eq!(retried["left"], serde_json::json!([]), "{retried}");
+            workdir.drain("files.yaml", 0);
+            let made = String::from_utf8(workdir.read("out/all.jsonl")).expect("text");
+            let values = |lines: &str| -> Vec<serde_json::Value> {
+                let lines = lines.lines().map(serde_json::from_str);
+                lines.collect::<Result<_, _>>().expect("JSON")
+            };
+            assert_eq!(values(&made), values(&expected), "{format}");
+            assert_eq!(letters(), 1, "the torn one, {format}");
+        }
+        let schemas = workdir.towpath(&["schemas", "list"]).expect_code(0).stdout;
+        assert!(schemas.contains("t "), "{schemas}");
+        let shown = workdir
+            .towpath(&["--json", "dlq", "show", "bad"])
+            .expect_code(0);
+        let letter: serde_json::Value =
+            serde_json::from_str(shown.stdout.trim()).expect("one letter");
+        let message = letter["reason"]["exception.message"].as_str();
+        assert!(
+            message.is_some_and(|why| why.contains("in/torn")),
+            "{letter}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! What people write: times, paths, templates, expressions, transforms, pipelines.
+//! What people write: times, paths, templates, expressions, programs, transforms, pipelines.
 
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -16,7 +16,7 @@ use towpath_transforms::testing::yaml;
 use super::text::first_line;
 
 /// A batch of one record, with a header.
-fn loaded(value: &[u8], format: Format) -> WorkingBatch {
+pub fn loaded(value: &[u8], format: Format) -> WorkingBatch {
     let header = towpath_record::Header {
         key: b"h",
         value: Some(b"first"),
@@ -73,7 +73,7 @@ fn check_error(error: &Error) {
     assert!(!error.to_string().contains('\n'), "{error}");
 }
 
-fn transform_type(name: &str) -> Option<TransformType> {
+pub fn transform_type(name: &str) -> Option<TransformType> {
     let types = towpath_transforms::types();
     types.into_iter().find(|kind| kind.name == name)
 }
@@ -118,6 +118,19 @@ pub fn transform(input: &[u8]) {
     }
     for format in [Format::Json, Format::Text] {
         check_transform(&kind, &yaml::from_json(&options), value, format);
+    }
+}
+
+/// A line of a program, and a value.
+pub fn vrl(input: &[u8]) {
+    // The compiler takes more than twice as long for a program of twice the length.
+    let Some((program, value)) = first_line(input).filter(|(program, _)| program.len() <= 2_000)
+    else {
+        return;
+    };
+    let options = yaml::from_json(&serde_json::json!({ "source": program }));
+    for format in [Format::Json, Format::Text] {
+        check_transform(&towpath_vrl::TYPE, &options, value, format);
     }
 }
 
