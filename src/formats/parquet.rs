@@ -29,6 +29,7 @@ mod columns;
 mod container;
 mod decode;
 mod layout;
+mod pages;
 mod rows;
 mod shape;
 

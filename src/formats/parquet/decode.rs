@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parquet::column::reader::get_column_reader;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader};
 use parquet::file::serialized_reader::SerializedFileReader;
 use towpath_record::BatchBuilder;
 use towpath_sdk::{Decoder, Envelope, Error, Result, Schemas};
 
+use super::pages::{Pages, Room};
 use super::rows::{Column, put_object};
 use super::shape::{Place, description, places};
 use crate::described::Description;
@@ -54,10 +56,17 @@ impl ParquetDecoder {
     fn group(&mut self, group: &dyn RowGroupReader, places: &[Place]) -> Result<()> {
         let metadata = group.metadata();
         let records = usize::try_from(metadata.num_rows()).map_err(bad)?;
+        let room = Room::new();
         let column = |index: usize| {
-            let descriptor = metadata.column(index).column_descr();
-            let reader = group.get_column_reader(index)?;
-            Column::read(reader, records, descriptor.max_def_level())
+            let descriptor = metadata.column(index).column_descr_ptr();
+            let definition_max = descriptor.max_def_level();
+            let pages = group.get_column_page_reader(index)?;
+            let pages = Box::new(Pages::new(pages, descriptor.physical_type(), &room));
+            Column::read(
+                get_column_reader(descriptor, pages),
+                records,
+                definition_max,
+            )
         };
         let columns = (0..group.num_columns()).map(column);
         let mut columns = columns

@@ -246,6 +246,13 @@ fn what_is_written_is_read_back() {
     );
 }
 
+/// The crate would make room for two thousand million values, which ends the process.
+#[test]
+fn a_dictionary_that_claims_too_much_is_refused() {
+    let why = decode(include_bytes!("parquet/dictionary-large.parquet")).unwrap_err();
+    assert!(why.contains("more values than bytes"), "{why}");
+}
+
 #[test]
 fn damaged_parquet_is_refused_or_read_otherwise() {
     let (_, file) = FILES[3];
