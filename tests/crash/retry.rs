@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::kills_per_shape;
-use crate::harness::{Random, Workdir, Worker, read_lines};
+use crate::harness::{Random, Workdir, Worker, read_lines, wait_for};
 
 const LINES: u64 = 4_000;
 
@@ -80,6 +80,12 @@ fn check(pipeline: &str) {
     workdir.write("pipeline.yaml", pipeline.replace("TRANSFORM", MENDED));
     for kill in 0..kills_per_shape() {
         let worker = random.chance(70).then(|| workdir.start(&["pipeline.yaml"]));
+        if let Some(worker) = &worker {
+            // Otherwise most are killed before they have done anything.
+            wait_for("a worker", || {
+                worker.stderr().contains("admin port").then_some(())
+            });
+        }
         let rate = random.between(1_000, 40_000).to_string();
         let command = workdir.command(&["dlq", "retry", "bad", "--rate", &rate]);
         let mut retry = Worker::start(command, workdir.root());
