@@ -81,6 +81,9 @@ const PARQUET: &str = "format: { type: parquet, columns: { time: timestamp, clie
      path: string, status: int, bytes: int, seconds: float, agent: string } }, compression: zstd, \
      rotate: { size: 64MiB }";
 
+/// What is measured, and how.
+type Step<'a> = (&'a str, &'a dyn Fn(&mut Round));
+
 fn round(
     number: usize,
     worker: &Worker<'_>,
@@ -90,7 +93,7 @@ fn round(
     bytes: &bytes::Bytes,
 ) -> Round {
     let mut round = Round::default();
-    let steps: [(&str, &dyn Fn(&mut Round)); 7] = [
+    let steps: [Step<'_>; 7] = [
         ("gzip alone", &|round| {
             round.gzip_alone = bare::gzip(bytes, cores());
         }),

@@ -169,12 +169,15 @@ async fn history(seed: u64) {
     check(&world, one_path);
 }
 
+/// A path, and the schema of its objects.
+type Stream = (String, Option<String>);
+
 /// Partitions and offsets.
 type Places = Vec<(u64, u64)>;
 
 fn check(world: &World, one_path: bool) {
     let mut found = BTreeSet::new();
-    let mut streams: BTreeMap<(String, Option<String>), Vec<(u64, Places)>> = BTreeMap::new();
+    let mut streams: BTreeMap<Stream, Vec<(u64, Places)>> = BTreeMap::new();
     for (key, text) in world.texts() {
         let named = text
             .strip_prefix("schema ")
