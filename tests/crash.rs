@@ -22,11 +22,15 @@ use crate::harness::{Appender, Random, Workdir, read_lines, wait_for};
 
 const SHAPES: u64 = 6;
 
-fn kills_per_shape() -> u64 {
+fn kills() -> u64 {
     let kills = std::env::var("TOWPATH_KILLS").ok();
     kills.map_or(200, |kills| {
         kills.parse().expect("TOWPATH_KILLS must be a number")
-    }) / SHAPES
+    })
+}
+
+fn kills_per_shape() -> u64 {
+    kills() / SHAPES
 }
 
 /// A pipeline that is killed again and again.

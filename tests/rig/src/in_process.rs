@@ -1,14 +1,23 @@
 //! `s3s-fs` as a server in this process, with what it lacks and the connector needs: `If-Match` of
 //! GetObject, ETags in listings, tags, a list of uploads, and `NoSuchUpload`.
+//!
+//! A call that has come is done to its end, also when whoever made it is gone; one call ends an upload
+//! at a time. So an upload ends once. `stop` leaves calls where they are, as the end of a process
+//! does, and the uploads that are open are those that the disk says: after it one may be gone whose
+//! object was not made.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::body::Incoming;
 use hyper::http::Extensions;
 use hyper::server::conn::http1;
-use hyper::{HeaderMap, Method, Uri};
+use hyper::service::{Service, service_fn};
+use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::dto::*;
@@ -23,25 +32,21 @@ use crate::store::{ACCESS_KEY, SECRET_KEY};
 /// The server; what it knows besides its files survives a restart, as they do.
 #[derive(Default)]
 pub struct InProcess {
-    beside: Arc<Beside>,
+    tags: Arc<Tags>,
     running: Option<Background>,
 }
 
-/// What `s3s-fs` does not keep.
-#[derive(Default)]
-struct Beside {
-    /// The key of each upload that has not ended, by its id.
-    uploads: Mutex<BTreeMap<String, String>>,
-    /// By key.
-    tags: Mutex<BTreeMap<String, TagSet>>,
-}
+/// By key; `s3s-fs` has none.
+type Tags = Mutex<BTreeMap<String, TagSet>>;
 
 impl InProcess {
     /// Listens on `port` of this machine, over `folder`.
     pub fn start(&mut self, folder: &Path, port: u16) {
         let files = Files {
             inner: FileSystem::new(folder).unwrap(),
-            beside: self.beside.clone(),
+            folder: folder.to_owned(),
+            ending: tokio::sync::Mutex::default(),
+            tags: self.tags.clone(),
         };
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
@@ -60,10 +65,19 @@ impl InProcess {
 async fn accept(listener: TcpListener, service: S3Service) {
     while let Ok((socket, _)) = listener.accept().await {
         let service = service.clone();
+        let done_to_the_end = service_fn(move |request: Request<Incoming>| {
+            let service = service.clone();
+            let call = tokio::spawn(async move { Service::call(&service, request).await });
+            async move {
+                call.await
+                    .map_err(std::io::Error::other)?
+                    .map_err(std::io::Error::other)
+            }
+        });
         tokio::spawn(async move {
             // An error is a connection that broke.
             let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(socket), service)
+                .serve_connection(TokioIo::new(socket), done_to_the_end)
                 .await;
         });
     }
@@ -71,7 +85,28 @@ async fn accept(listener: TcpListener, service: S3Service) {
 
 struct Files {
     inner: FileSystem,
-    beside: Arc<Beside>,
+    folder: PathBuf,
+    /// Whoever ends an upload holds it.
+    ending: tokio::sync::Mutex<()>,
+    tags: Arc<Tags>,
+}
+
+/// The key of each upload in `folder` that has not ended, by its id. `s3s-fs` keeps two files of an
+/// upload. The one that says who has begun it goes first when it ends; in the other's name is the key.
+pub fn uploads(folder: &Path) -> HashMap<String, String> {
+    let names = std::fs::read_dir(folder).into_iter().flatten();
+    let names: Vec<String> = names
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    let of_name = |name: &String| {
+        let about = name.strip_suffix(".metadata.json")?;
+        let (object, id) = about.rsplit_once(".upload-")?;
+        let (_, key) = object.rsplit_once(".object-")?;
+        let key = String::from_utf8(URL_SAFE_NO_PAD.decode(key).ok()?).ok()?;
+        let begun = folder.join(format!(".upload-{id}.json")).exists();
+        begun.then(|| (id.to_owned(), key))
+    };
+    names.iter().filter_map(of_name).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,7 +115,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Files {
     fn expect_upload(&self, id: &str) -> S3Result<()> {
-        match lock(&self.beside.uploads).contains_key(id) {
+        let is_id = id
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        match is_id && self.folder.join(format!(".upload-{id}.json")).exists() {
             true => Ok(()),
             false => Err(s3_error!(
                 NoSuchUpload,
@@ -134,6 +172,7 @@ impl S3 for Files {
         put_object: PutObjectInput -> PutObjectOutput;
         copy_object: CopyObjectInput -> CopyObjectOutput;
         head_bucket: HeadBucketInput -> HeadBucketOutput;
+        create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput;
     }
 
     async fn list_objects_v2(
@@ -144,10 +183,16 @@ impl S3 for Files {
         request.input.encoding_type = None;
         let bucket = request.input.bucket.clone();
         let mut listed = self.inner.list_objects_v2(request).await?;
-        for object in listed.output.contents.iter_mut().flatten() {
+        let mut there = Vec::new();
+        for mut object in listed.output.contents.take().into_iter().flatten() {
             let key = object.key.clone().unwrap_or_default();
-            object.e_tag = self.etag(&bucket, &key).await?;
+            // It may have been deleted meanwhile.
+            if let Ok(etag) = self.etag(&bucket, &key).await {
+                object.e_tag = etag;
+                there.push(object);
+            }
         }
+        listed.output.contents = Some(there);
         Ok(listed)
     }
 
@@ -174,7 +219,7 @@ impl S3 for Files {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        lock(&self.beside.tags).remove(&request.input.key);
+        lock(&self.tags).remove(&request.input.key);
         self.inner.delete_object(request).await
     }
 
@@ -184,7 +229,7 @@ impl S3 for Files {
     ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
         let GetObjectTaggingInput { bucket, key, .. } = &request.input;
         self.etag(bucket, key).await?;
-        let tag_set = lock(&self.beside.tags).get(key).cloned();
+        let tag_set = lock(&self.tags).get(key).cloned();
         Ok(S3Response::new(GetObjectTaggingOutput {
             tag_set: tag_set.unwrap_or_default(),
             version_id: None,
@@ -202,19 +247,8 @@ impl S3 for Files {
             ..
         } = request.input;
         self.etag(&bucket, &key).await?;
-        lock(&self.beside.tags).insert(key, tagging.tag_set);
+        lock(&self.tags).insert(key, tagging.tag_set);
         Ok(S3Response::new(PutObjectTaggingOutput::default()))
-    }
-
-    async fn create_multipart_upload(
-        &self,
-        request: S3Request<CreateMultipartUploadInput>,
-    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        let key = request.input.key.clone();
-        let created = self.inner.create_multipart_upload(request).await?;
-        let id = created.output.upload_id.clone().unwrap_or_default();
-        lock(&self.beside.uploads).insert(id, key);
-        Ok(created)
     }
 
     async fn upload_part(
@@ -229,22 +263,18 @@ impl S3 for Files {
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let id = request.input.upload_id.clone();
-        self.expect_upload(&id)?;
-        let completed = self.inner.complete_multipart_upload(request).await?;
-        lock(&self.beside.uploads).remove(&id);
-        Ok(completed)
+        let _alone = self.ending.lock().await;
+        self.expect_upload(&request.input.upload_id)?;
+        self.inner.complete_multipart_upload(request).await
     }
 
     async fn abort_multipart_upload(
         &self,
         request: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        let id = request.input.upload_id.clone();
-        self.expect_upload(&id)?;
-        let aborted = self.inner.abort_multipart_upload(request).await?;
-        lock(&self.beside.uploads).remove(&id);
-        Ok(aborted)
+        let _alone = self.ending.lock().await;
+        self.expect_upload(&request.input.upload_id)?;
+        self.inner.abort_multipart_upload(request).await
     }
 
     async fn list_multipart_uploads(
@@ -252,11 +282,11 @@ impl S3 for Files {
         request: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let prefix = request.input.prefix.unwrap_or_default();
-        let uploads = lock(&self.beside.uploads);
-        let found = uploads.iter().filter(|(_, key)| key.starts_with(&prefix));
+        let uploads = uploads(&self.folder).into_iter();
+        let found = uploads.filter(|(_, key)| key.starts_with(&prefix));
         let found = found.map(|(id, key)| MultipartUpload {
-            key: Some(key.clone()),
-            upload_id: Some(id.clone()),
+            key: Some(key),
+            upload_id: Some(id),
             ..MultipartUpload::default()
         });
         Ok(S3Response::new(ListMultipartUploadsOutput {

@@ -2,7 +2,7 @@
 //!
 //! It passes every byte on as it came, the `Host` header with it: requests are signed, and stay so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +36,7 @@ struct Shared {
     rules: Mutex<Vec<(Rule, u64)>>,
     calls: Mutex<BTreeMap<Call, u64>>,
     struck: Mutex<u64>,
+    tokens: Mutex<BTreeSet<String>>,
 }
 
 impl Proxy {
@@ -49,6 +50,7 @@ impl Proxy {
             rules: Mutex::default(),
             calls: Mutex::default(),
             struck: Mutex::default(),
+            tokens: Mutex::default(),
         });
         background.spawn(accept(listener, shared.clone()));
         Self {
@@ -76,6 +78,11 @@ impl Proxy {
     /// How many requests of `call` have come.
     pub fn calls(&self, call: Call) -> u64 {
         lock(&self.shared.calls).get(&call).copied().unwrap_or(0)
+    }
+
+    /// The session tokens that have come with requests.
+    pub fn tokens(&self) -> BTreeSet<String> {
+        lock(&self.shared.tokens).clone()
     }
 
     /// How many requests were struck.
@@ -109,6 +116,10 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respon
         request.headers().contains_key("x-amz-copy-source"),
     );
     *lock(&shared.calls).entry(call).or_default() += 1;
+    if let Some(token) = request.headers().get("x-amz-security-token") {
+        let token = String::from_utf8_lossy(token.as_bytes()).into_owned();
+        lock(&shared.tokens).insert(token);
+    }
     let fault = shared.fault(call);
     match fault {
         None => forward(request, &shared.upstream).await,

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tempfile::TempDir;
 
 use crate::background::Background;
-use crate::in_process::InProcess;
+use crate::in_process::{self, InProcess};
 use crate::minio::{self, Minio};
 
 /// What the servers take.
@@ -163,6 +166,34 @@ impl Store {
         file.set_modified(SystemTime::now() - age).unwrap();
     }
 
+    /// Puts an object that is too large for one piece of memory: each part but the last has 5 MiB.
+    pub fn put_parts(&self, key: &str, parts: impl IntoIterator<Item = Vec<u8>>) {
+        let create = self
+            .client
+            .create_multipart_upload()
+            .bucket(BUCKET)
+            .key(key);
+        let created = self.background.wait(create.send()).unwrap();
+        let id = created.upload_id.unwrap();
+        let mut completed = CompletedMultipartUpload::builder();
+        for (number, part) in (1..).zip(parts) {
+            let upload = self
+                .client
+                .upload_part()
+                .bucket(BUCKET)
+                .key(key)
+                .upload_id(&id);
+            let upload = upload.part_number(number).body(ByteStream::from(part));
+            let etag = self.background.wait(upload.send()).unwrap().e_tag;
+            let part = CompletedPart::builder().part_number(number).set_e_tag(etag);
+            completed = completed.parts(part.build());
+        }
+        let complete = self.client.complete_multipart_upload().bucket(BUCKET);
+        let complete = complete.key(key).upload_id(id);
+        let complete = complete.multipart_upload(completed.build());
+        self.background.wait(complete.send()).unwrap();
+    }
+
     /// An object; `None` if there is none.
     pub fn get(&self, key: &str) -> Option<Content> {
         let get = self.client.get_object().bucket(BUCKET).key(key).send();
@@ -212,9 +243,7 @@ impl Store {
     pub fn uploads(&self) -> usize {
         let root = self.folder.path();
         match self.kind {
-            Kind::InProcess(_) => entries(root)
-                .filter(|name| name.starts_with(".upload-") && name.ends_with(".json"))
-                .count(),
+            Kind::InProcess(_) => in_process::uploads(root).len(),
             Kind::Minio { .. } => {
                 let uploads = root.join(".minio.sys/multipart");
                 entries(&uploads)
@@ -246,6 +275,9 @@ pub fn client(endpoint: &str) -> Client {
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "rig"))
         .endpoint_url(endpoint)
         .force_path_style(true)
+        // s3s-fs keeps that of an object that was deleted.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build();
     Client::from_conf(config)
 }
