@@ -14,7 +14,7 @@ mod failure;
 mod multipart;
 mod objects;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

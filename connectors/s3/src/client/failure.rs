@@ -105,10 +105,12 @@ impl Client {
         let kind = match credentials {
             Some(CredentialsError::CredentialsNotLoaded(_)) => {
                 let error = Error::configuration(call.doing, self.name(key));
+                let why = "neither environment, profile, web identity, container nor instance has \
+                           credentials";
                 let remedy = "set `credentials`, or give the machine some";
                 return Failure {
                     code: None,
-                    error: error.because("there are no credentials").remedy(remedy),
+                    error: error.because(why).remedy(remedy),
                 };
             }
             Some(CredentialsError::InvalidConfiguration(_)) => ErrorKind::Configuration,

@@ -1,7 +1,11 @@
 //! The sink's side of the client: uploads.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, ObjectCannedAcl,
@@ -81,6 +85,18 @@ impl Multipart {
         }
     }
 
+    /// Gives up all uploads of `key` but `id`: a call to create one that was made again may have been
+    /// done before, too.
+    async fn abort_others(&self, key: &str, id: &str) -> Result<()> {
+        for other in self.open_uploads(key).await? {
+            if other != id {
+                let key = key.to_owned();
+                self.abort(&Upload { key, id: other }).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn try_complete(
         &self,
         upload: &Upload,
@@ -108,9 +124,30 @@ impl Multipart {
     }
 }
 
+/// How often a call was made.
+#[derive(Debug, Clone, Default)]
+struct Attempts(Arc<AtomicU32>);
+
+impl Intercept for Attempts {
+    fn name(&self) -> &'static str {
+        "Attempts"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Uploads for Multipart {
     async fn create(&self, key: &str, mark: &str) -> Result<String> {
+        let attempts = Attempts::default();
         let object = &self.object;
         let encode = |text: &String| percent_encoded(text);
         let tags = object.tags.iter();
@@ -139,13 +176,19 @@ impl Uploads for Multipart {
             .set_tagging(Some(tags).filter(|tags| !tags.is_empty()))
             .set_content_type(object.content_type.clone())
             .set_checksum_algorithm(checksum)
+            .customize()
+            .interceptor(attempts.clone())
             .send()
             .await
             .map_err(|failed| self.client.failure(&CREATE, key, failed))?;
-        created.upload_id.ok_or_else(|| {
+        let id = created.upload_id.ok_or_else(|| {
             Error::transient(CREATE.doing, self.client.name(key))
                 .because("CreateMultipartUpload gave no upload id")
-        })
+        })?;
+        if attempts.0.load(Relaxed) > 1 {
+            self.abort_others(key, &id).await?;
+        }
+        Ok(id)
     }
 
     async fn upload_part(&self, upload: &Upload, number: u32, content: Bytes) -> Result<Part> {

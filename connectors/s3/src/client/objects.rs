@@ -4,7 +4,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{EncodingType, Tag, Tagging};
 use bytes::Bytes;
-use towpath_sdk::Error;
+use towpath_sdk::{Error, ErrorKind};
 
 use super::Client;
 use super::failure::{Call, Failure};
@@ -149,9 +149,20 @@ impl Client {
             Ok(head) => Ok(Some(head)),
             Err(failed) => match self.failure(&HEAD, key, failed) {
                 failure if failure.is("NotFound") || failure.is("NoSuchKey") => Ok(None),
+                failure if failure.error.kind() == ErrorKind::Configuration => {
+                    Err(self.explained(key).await.unwrap_or(failure))
+                }
                 failure => Err(failure),
             },
         }
+    }
+
+    /// Why `key` cannot be looked at: what refuses a HEAD has no body that says it, but the answer to
+    /// a GET has. `None` if that is not refused.
+    async fn explained(&self, key: &str) -> Option<Failure> {
+        let get = self.s3.get_object().bucket(&self.bucket).key(key);
+        let refused = get.range("bytes=0-0").send().await.err()?;
+        Some(self.failure(&HEAD, key, refused))
     }
 
     /// `key` as a listing would show it now; `None` if there is nothing.

@@ -24,7 +24,8 @@ fn credentials(texts: &[(&str, &str)]) -> Option<Credentials> {
     Credentials::parse(&Node::new(Span::NONE, map), &mut Problems::default())
 }
 
-fn bucket(endpoint: &str) -> Bucket {
+/// The server at `endpoint`; calls are given up soon.
+pub(crate) fn bucket(endpoint: &str) -> Bucket {
     Bucket {
         name: BUCKET.to_owned(),
         region: Some(REGION.to_owned()),

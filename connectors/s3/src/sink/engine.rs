@@ -15,6 +15,8 @@ use towpath_sdk::{Codecs, Error, Flushed, Result, SinkBatch};
 use super::objects::Objects;
 use super::uploading::{Order, Owner, Uploading, Yard};
 
+/// After a failure uploads have so long to be given up.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// How soon to look again at what is being compressed or finished when no record comes.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -32,7 +34,7 @@ pub(super) struct Engine {
     /// KiB of parts on their way.
     flight: Arc<Semaphore>,
     look_again: Option<Instant>,
-    /// Something failed: there is nothing to be gained by ending in order.
+    /// Something failed: what is left need not end well.
     failed: bool,
 }
 
@@ -83,12 +85,17 @@ impl Engine {
     }
 
     /// Uploads that are finishing are waited for, the others given up.
+    /// Also after a failure: a call to create an upload that is cut off could be done behind the look
+    /// that the next life has for it.
     pub(super) async fn close(&mut self) -> Result<()> {
-        if self.failed {
-            return Ok(());
-        }
         for object in self.objects.slots.iter_mut().flatten() {
             object.orders = None;
+        }
+        if self.failed {
+            let ending = async { while self.uploads.join_next().await.is_some() {} };
+            // What is not done by then ends where it is, as in a crash.
+            let _ = tokio::time::timeout(FAREWELL, ending).await;
+            return Ok(());
         }
         while let Some(ended) = self.uploads.join_next().await {
             self.ended(ended)?;

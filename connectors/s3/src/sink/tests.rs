@@ -1,9 +1,10 @@
 //! The sink over a store and a state that crash and fail as a test says, and a log that sends
 //! everything again from the committed offset: random histories (`histories`), and each thing by
-//! itself (`cases`).
+//! itself (`cases`); the same over real servers that fail (`faults`).
 
 mod cases;
 mod encoders;
+mod faults;
 mod histories;
 
 use std::cell::Cell;
@@ -25,6 +26,7 @@ use encoders::{Blocks, BySchema, GzipCodecs, Lines, text_of};
 use super::config::S3SinkOptions;
 use super::engine::Engine;
 use super::limits::Limits;
+use crate::uploads::Uploads;
 use crate::uploads::memory::{Call, Fate, MemoryStore, Orphan};
 
 thread_local! {
@@ -163,6 +165,8 @@ struct World {
     log: Vec<Vec<Sent>>,
     offsets: Vec<u64>,
     store: Arc<MemoryStore>,
+    /// What the sink writes to: the same, unless a test has another one.
+    uploads: Arc<dyn Uploads>,
     committed: Arc<Committed>,
     script: Arc<Script>,
     generation: u32,
@@ -213,6 +217,7 @@ impl World {
             topic: Arc::new(topic),
             offsets: vec![0; log.len()],
             log,
+            uploads: store.clone(),
             store,
             committed: Arc::new(Committed {
                 state: Mutex::default(),
@@ -256,7 +261,7 @@ impl World {
         };
         super::open(
             &self.options,
-            self.store.clone(),
+            self.uploads.clone(),
             self.limits,
             now_ms,
             context,
@@ -316,6 +321,12 @@ impl World {
     /// Opens, writes all that is not committed in one go, drains and closes.
     async fn deliver(&mut self) -> Result<()> {
         let mut engine = self.open().await?;
+        self.drain(&mut engine).await?;
+        engine.close().await
+    }
+
+    /// Writes all that is not committed in one go, to the end.
+    async fn drain(&mut self, engine: &mut Engine) -> Result<()> {
         for partition in 0..self.log.len() as u32 {
             let from = self.offsets[partition as usize];
             let end = self.log[partition as usize].len() as u64;
@@ -323,9 +334,8 @@ impl World {
                 engine.write(vec![self.batch(partition, from, end)]).await?;
             }
         }
-        self.flush(&mut engine, true).await?;
-        self.flush(&mut engine, false).await?;
-        engine.close().await
+        self.flush(engine, true).await?;
+        self.flush(engine, false).await
     }
 
     /// The text of each object by its key.

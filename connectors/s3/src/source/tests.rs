@@ -1,5 +1,6 @@
 //! Tests of the source: what is done over random histories, and whole tasks against each server.
 
+mod faults;
 mod histories;
 mod kit;
 mod reading;
@@ -91,7 +92,7 @@ fn lines(name: &str, count: usize) -> String {
 
 /// A bucket behind a proxy, a source of it, and what has become durable.
 struct Rig {
-    store: Store,
+    store: Arc<Store>,
     proxy: Proxy,
     options: Vec<(&'static str, Node)>,
     state: Arc<FakeState>,
@@ -102,7 +103,8 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(store: Store, options: &[(&'static str, Node)]) -> Self {
+    fn new(store: impl Into<Arc<Store>>, options: &[(&'static str, Node)]) -> Self {
+        let store = store.into();
         Self {
             proxy: Proxy::new(&store.endpoint()),
             store,

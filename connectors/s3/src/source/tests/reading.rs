@@ -307,34 +307,3 @@ fn other_keys_are_refused_fewer_are_not() {
     rig.options = vec![("include", text("a*")), ("exclude", text("a1"))];
     rig.drain().unwrap();
 }
-
-/// Each fault at each call, once: the task ends or not; in the end all is read once.
-#[test]
-fn no_fault_loses_or_doubles_a_record() {
-    let content = lines("line", 15_000);
-    let faults = [
-        Fault::SLOW_DOWN,
-        Fault::ResetBefore,
-        Fault::ResetAfter,
-        Fault::SilenceAfter,
-        Fault::CutAfter(10),
-    ];
-    for fault in faults {
-        let rig = &mut Rig::new(Store::in_process(), &[("after", text("delete"))]);
-        rig.store.put("object", content.clone());
-        for call in [Call::List, Call::Get, Call::Head, Call::Delete] {
-            if call == Call::List || !matches!(fault, Fault::CutAfter(_)) {
-                rig.proxy.add(Rule::once(call, fault.clone()));
-            }
-        }
-        for _ in 0..10 {
-            let ended = rig.drain();
-            assert!(
-                ended.is_ok() || ended.is_err_and(|error| error.kind() == ErrorKind::Transient)
-            );
-        }
-        println!("{fault:?}");
-        rig.check_all("object", &content);
-        assert!(rig.store.keys().is_empty());
-    }
-}
