@@ -23,12 +23,14 @@ mod container;
 mod decode;
 mod description;
 mod encode;
+mod file;
 pub(crate) mod logical;
 mod registered;
 
 pub(crate) use binary::Input;
-pub(crate) use container::{AvroDecoder, AvroRecords, AvroWriter};
+pub(crate) use container::{AvroRecords, AvroWriter};
 pub(crate) use decode::{put_display, put_float};
 #[cfg(test)]
 pub(crate) use description::description;
+pub(crate) use file::AvroDecoder;
 pub(crate) use registered::schema_of;

@@ -27,6 +27,7 @@
 
 mod columns;
 mod container;
+mod content;
 mod decode;
 mod layout;
 mod pages;

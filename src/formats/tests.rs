@@ -3,6 +3,7 @@
 mod avro;
 mod csv;
 mod described;
+mod files;
 mod grok;
 mod lines;
 mod parquet;

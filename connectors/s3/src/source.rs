@@ -43,6 +43,7 @@ mod outbox;
 mod reader;
 mod remote;
 mod saved;
+mod seekable;
 mod selection;
 mod sweep;
 #[cfg(test)]

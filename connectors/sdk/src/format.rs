@@ -1,6 +1,6 @@
 //! Decoders, encoders and compression as connectors see them; `src/formats` implements them.
 
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use towpath_record::{BatchBuilder, Header, Record};
@@ -39,6 +39,40 @@ pub trait Decoder: Send {
     fn head(&self) -> Option<&[u8]> {
         None
     }
+
+    /// For a format that itself finds the records of a file, as Avro and Parquet do: opens `content`,
+    /// to be read on from a [`RecordFile::position`], of which 0 is the beginning. `None` for a
+    /// format whose payloads a source frames. A record error means that it is no such file.
+    fn open(
+        &self,
+        content: Box<dyn Content>,
+        position: u64,
+    ) -> Option<Result<Box<dyn RecordFile>>> {
+        let _ = (content, position);
+        None
+    }
+}
+
+/// A file from any position on. What is compressed as a whole knows no end to seek from.
+pub trait Content: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Content for T {}
+
+/// A file of a format that itself finds its records, being read; in the memory that a part of it
+/// takes, whatever its size: a block of Avro, a row group of Parquet.
+pub trait RecordFile: Send {
+    /// Appends records to `out` until that has `full_bytes` or more; false at the end. A record
+    /// error means that the file is damaged here, so that nothing behind can be read; any other is
+    /// of the content, and passes. What was appended before is sound.
+    fn read(
+        &mut self,
+        envelope: &Envelope<'_>,
+        full_bytes: usize,
+        out: &mut BatchBuilder,
+    ) -> Result<bool>;
+
+    /// Where it goes on: behind all that was appended.
+    fn position(&self) -> u64;
 }
 
 /// What a source knows about a record besides its payload.

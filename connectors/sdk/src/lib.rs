@@ -38,7 +38,10 @@ pub use async_trait::async_trait;
 pub use clock::now_ms;
 pub use error::{Error, ErrorKind, Result, printable};
 pub use expression::Expression;
-pub use format::{Block, Codecs, Compressor, Decoder, Encoder, Envelope, NewDecoder, NewEncoder};
+pub use format::{
+    Block, Codecs, Compressor, Content, Decoder, Encoder, Envelope, NewDecoder, NewEncoder,
+    RecordFile,
+};
 pub use path::*;
 pub use refused::{
     HEAD_HEADER, Limits, OnError, Original, Place, RATE_RECORDS_MIN, REFUSED_BYTES, REFUSED_MAX,

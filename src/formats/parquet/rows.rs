@@ -1,7 +1,10 @@
 //! The columns of a row group, put together to records again.
 
-use parquet::column::reader::ColumnReader;
-use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArray, FixedLenByteArrayType,
+    FloatType, Int32Type, Int64Type, Int96, Int96Type,
+};
 use parquet::errors::ParquetError;
 use towpath_sdk::json;
 
@@ -25,61 +28,88 @@ pub(super) struct Column {
     values_at: usize,
 }
 
+/// The reader of a column's type, and values that it has read.
 enum Values {
-    Booleans(Vec<bool>),
-    Ints(Vec<i32>),
-    Longs(Vec<i64>),
-    Int96s(Vec<Int96>),
-    Floats(Vec<f32>),
-    Doubles(Vec<f64>),
-    Bytes(Vec<ByteArray>),
-    Fixed(Vec<FixedLenByteArray>),
+    Booleans(ColumnReaderImpl<BoolType>, Vec<bool>),
+    Ints(ColumnReaderImpl<Int32Type>, Vec<i32>),
+    Longs(ColumnReaderImpl<Int64Type>, Vec<i64>),
+    Int96s(ColumnReaderImpl<Int96Type>, Vec<Int96>),
+    Floats(ColumnReaderImpl<FloatType>, Vec<f32>),
+    Doubles(ColumnReaderImpl<DoubleType>, Vec<f64>),
+    Bytes(ColumnReaderImpl<ByteArrayType>, Vec<ByteArray>),
+    Fixed(
+        ColumnReaderImpl<FixedLenByteArrayType>,
+        Vec<FixedLenByteArray>,
+    ),
+}
+
+/// `$do` with the reader and the values of whatever type.
+macro_rules! typed {
+    ($of:expr, $reader:ident, $values:ident => $do:expr) => {
+        match $of {
+            Values::Booleans($reader, $values) => $do,
+            Values::Ints($reader, $values) => $do,
+            Values::Longs($reader, $values) => $do,
+            Values::Int96s($reader, $values) => $do,
+            Values::Floats($reader, $values) => $do,
+            Values::Doubles($reader, $values) => $do,
+            Values::Bytes($reader, $values) => $do,
+            Values::Fixed($reader, $values) => $do,
+        }
+    };
 }
 
 impl Column {
-    /// Reads `records` records whole.
-    pub fn read(
-        mut reader: ColumnReader,
-        records: usize,
-        definition_max: i16,
-    ) -> Result<Self, ParquetError> {
-        let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
-        macro_rules! all {
-            ($reader:expr, $form:path) => {{
-                let (mut values, mut read) = (Vec::new(), 0);
-                while read < records {
-                    let (more, _, _) = $reader.read_records(
-                        records - read,
-                        Some(&mut definitions),
-                        Some(&mut repetitions),
-                        &mut values,
-                    )?;
-                    if more == 0 {
-                        break;
-                    }
-                    read += more;
-                }
-                $form(values)
-            }};
-        }
-        let values = match &mut reader {
-            ColumnReader::BoolColumnReader(reader) => all!(reader, Values::Booleans),
-            ColumnReader::Int32ColumnReader(reader) => all!(reader, Values::Ints),
-            ColumnReader::Int64ColumnReader(reader) => all!(reader, Values::Longs),
-            ColumnReader::Int96ColumnReader(reader) => all!(reader, Values::Int96s),
-            ColumnReader::FloatColumnReader(reader) => all!(reader, Values::Floats),
-            ColumnReader::DoubleColumnReader(reader) => all!(reader, Values::Doubles),
-            ColumnReader::ByteArrayColumnReader(reader) => all!(reader, Values::Bytes),
-            ColumnReader::FixedLenByteArrayColumnReader(reader) => all!(reader, Values::Fixed),
+    pub fn new(reader: ColumnReader, definition_max: i16) -> Self {
+        let values = match reader {
+            ColumnReader::BoolColumnReader(reader) => Values::Booleans(reader, Vec::new()),
+            ColumnReader::Int32ColumnReader(reader) => Values::Ints(reader, Vec::new()),
+            ColumnReader::Int64ColumnReader(reader) => Values::Longs(reader, Vec::new()),
+            ColumnReader::Int96ColumnReader(reader) => Values::Int96s(reader, Vec::new()),
+            ColumnReader::FloatColumnReader(reader) => Values::Floats(reader, Vec::new()),
+            ColumnReader::DoubleColumnReader(reader) => Values::Doubles(reader, Vec::new()),
+            ColumnReader::ByteArrayColumnReader(reader) => Values::Bytes(reader, Vec::new()),
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                Values::Fixed(reader, Vec::new())
+            }
         };
-        Ok(Self {
+        Self {
             values,
-            definitions,
-            repetitions,
+            definitions: Vec::new(),
+            repetitions: Vec::new(),
             definition_max,
             levels_at: 0,
             values_at: 0,
-        })
+        }
+    }
+
+    /// Reads the next `records` records whole, in place of those before, which are taken.
+    pub fn fill(&mut self, records: usize) -> Result<(), ParquetError> {
+        (self.levels_at, self.values_at) = (0, 0);
+        self.definitions.clear();
+        self.repetitions.clear();
+        typed!(&mut self.values, reader, values => {
+            values.clear();
+            let mut read = 0;
+            while read < records {
+                let (more, _, _) = reader.read_records(
+                    records - read,
+                    Some(&mut self.definitions),
+                    Some(&mut self.repetitions),
+                    values,
+                )?;
+                if more == 0 {
+                    break;
+                }
+                read += more;
+            }
+        });
+        Ok(())
+    }
+
+    /// Passes over `records` records.
+    pub fn skip(&mut self, records: usize) -> Result<(), ParquetError> {
+        typed!(&mut self.values, reader, _values => reader.skip_records(records)).map(|_| ())
     }
 
     /// Up to where what stands next is there.
@@ -101,36 +131,36 @@ impl Column {
         self.values_at += 1;
         self.levels_at += 1;
         match &self.values {
-            Values::Booleans(values) => put_display(values.get(at).ok_or(DAMAGED)?, out),
-            Values::Ints(values) => {
+            Values::Booleans(_, values) => put_display(values.get(at).ok_or(DAMAGED)?, out),
+            Values::Ints(_, values) => {
                 let value = *values.get(at).ok_or(DAMAGED)?;
                 match scalar {
                     Scalar::Unsigned => put_display(value.cast_unsigned(), out),
                     _ => return put_whole(scalar, value.into(), out),
                 }
             }
-            Values::Longs(values) => {
+            Values::Longs(_, values) => {
                 let value = *values.get(at).ok_or(DAMAGED)?;
                 match scalar {
                     Scalar::Unsigned => put_display(value.cast_unsigned(), out),
                     _ => return put_whole(scalar, value, out),
                 }
             }
-            Values::Int96s(values) => {
+            Values::Int96s(_, values) => {
                 return put_whole(scalar, values.get(at).ok_or(DAMAGED)?.to_nanos(), out);
             }
-            Values::Floats(values) => {
+            Values::Floats(_, values) => {
                 let value = *values.get(at).ok_or(DAMAGED)?;
                 put_float(value.into(), &value, out);
             }
-            Values::Doubles(values) => {
+            Values::Doubles(_, values) => {
                 let value = *values.get(at).ok_or(DAMAGED)?;
                 put_float(value, &value, out);
             }
-            Values::Bytes(values) => {
+            Values::Bytes(_, values) => {
                 return put_bytes(scalar, values.get(at).ok_or(DAMAGED)?.data(), out);
             }
-            Values::Fixed(values) => {
+            Values::Fixed(_, values) => {
                 return put_bytes(scalar, values.get(at).ok_or(DAMAGED)?.data(), out);
             }
         }

@@ -58,6 +58,12 @@ fn file(values: &[Value], output: ParquetOutput, stretch: usize) -> Bytes {
     file.into()
 }
 
+/// A file of ours of several row groups.
+pub(super) fn many_groups() -> Vec<u8> {
+    let values = vec![nested_values(); 10].concat();
+    file(&values, output(&nested(), false), 3).to_vec()
+}
+
 fn read(file: &Bytes) -> Vec<Value> {
     let reader = SerializedFileReader::new(file.clone()).unwrap();
     let rows = reader.get_row_iter(None).unwrap();
@@ -179,7 +185,7 @@ fn a_record_that_does_not_fit_is_refused_alone() {
 
 /// Written by pyarrow 26 (`parquet/make.py`): the codecs, both page versions, several row groups, and
 /// the lists of older writers.
-const FILES: [(&str, &[u8]); 5] = [
+pub(super) const FILES: [(&str, &[u8]); 5] = [
     ("none", include_bytes!("parquet/none.parquet")),
     ("snappy", include_bytes!("parquet/snappy.parquet")),
     ("gzip", include_bytes!("parquet/gzip.parquet")),

@@ -45,11 +45,11 @@ options! {
         pub order: Order = "key",
         /// What the records are.
         pub format: InputFormat = "text",
-        /// What a record is.
+        /// What a record is; `avro` and `parquet` know that themselves.
         pub framing: Framing = "lines",
         /// Joins lines to records; a map with `start` or `continue`.
         pub multiline: Option<Multiline>,
-        /// The longest record; a longer one is treated as `oversize` says.
+        /// The longest line or whole object; a longer one is treated as `oversize` says.
         pub max_line: Size = "1MiB",
         /// What to do with a record longer than `max_line`.
         pub oversize: Oversize = "truncate",
@@ -132,7 +132,10 @@ impl S3SourceConfig {
         let options = S3SourceOptions::parse(node, problems)?;
         let before = problems.len();
         options.bucket().check(node, problems);
-        options.rules().check(&options.format, node, problems);
+        match options.format.finds_records() {
+            true => options.refuse_framing(node, problems),
+            false => options.rules().check(&options.format, node, problems),
+        }
         if options.include.is_empty() {
             problems.add(node.span_of("include"), "no key is included");
         }
@@ -175,6 +178,19 @@ impl S3SourceOptions {
     /// Which of its keys.
     pub fn selection(&self) -> Selection {
         Selection::new(self)
+    }
+
+    /// For a format that itself finds the records: reports options that say what a record is.
+    fn refuse_framing(&self, node: &Node, problems: &mut Problems) {
+        let frames = [
+            ("framing", self.framing != Framing::Lines),
+            ("multiline", self.multiline.is_some()),
+        ];
+        for (name, _) in frames.into_iter().filter(|(_, given)| *given) {
+            let message = format!("`{name}` is for text: this format itself says what a record is");
+            let help = "leave it out; files of any size are read";
+            problems.push(Problem::new(node.span_of(name), message).help(help));
+        }
     }
 
     /// What a record is.

@@ -104,6 +104,15 @@ impl Content {
             chunk: Bytes::new(),
             trouble: trouble.clone(),
         };
+        if compression == InputCompression::None {
+            return Ok(Self {
+                stream: Box::new(raw(position)),
+                trouble: trouble.clone(),
+                object: object.clone(),
+                at: position,
+                is_compressed: false,
+            });
+        }
         let mut beginning = raw(0);
         let mut head = [0; MAGIC_BYTES];
         let mut known = 0;
@@ -136,6 +145,11 @@ impl Content {
         }
         content.skip_to(position)?;
         Ok(content)
+    }
+
+    /// Whether what is stored is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.is_compressed
     }
 
     /// Reads on; 0 is the end.

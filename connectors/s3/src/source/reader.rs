@@ -1,7 +1,8 @@
 //! One object being read: its content, what of it is not framed yet, and its decoder.
 //!
 //! Between two batches a reader keeps what it has read and not delivered: a chunk, and the beginning
-//! of a record that is not complete, `max_line` at most.
+//! of a record that is not complete, `max_line` at most; or, where the format itself finds the
+//! records, what that holds.
 
 use std::sync::Arc;
 
@@ -10,13 +11,14 @@ use towpath_record::BatchBuilder;
 use towpath_sdk::config::{Framing, FramingRules, InputCompression};
 use towpath_sdk::framing::{End, LineState, Records, take};
 use towpath_sdk::{
-    Codecs, Decoder, Error, NewDecoder, OnError, Origin, Part, Refused, SourceBatch, Tolerance,
-    now_ms,
+    Codecs, Decoder, Envelope, Error, NewDecoder, OnError, Origin, Part, RecordFile, Refused,
+    SourceBatch, Tolerance, now_ms,
 };
 
 use super::content::{Content, Trouble};
 use super::remote::Remote;
 use super::saved::Reading;
+use super::seekable::{Left, Seekable};
 use crate::client::Listed;
 
 /// Read at a time.
@@ -34,16 +36,17 @@ pub struct Kit {
 
 /// An object being read.
 pub struct Reader {
-    content: Content,
-    decoder: Box<dyn Decoder>,
+    way: Way,
     origin: Arc<Origin>,
-    /// What is read and not delivered, behind which there is room.
-    buffer: Vec<u8>,
-    filled: usize,
-    /// So much of it is known to hold no record's end.
-    searched: usize,
-    ended: bool,
     reading: Reading,
+}
+
+/// How records are found.
+enum Way {
+    /// As the options say.
+    Framed(Frames, Box<dyn Decoder>),
+    /// By the format itself.
+    File(Box<dyn RecordFile>, Left, Listed),
 }
 
 /// How far a turn came.
@@ -65,20 +68,18 @@ impl Reader {
             fields: vec![("path".into(), Bytes::copy_from_slice(object.key.as_bytes()))],
         });
         let mut decoder = (kit.new_decoder)();
-        let content =
-            |position| Content::open(&kit.remote, object, position, kit.compression, &*kit.codecs);
-        let is_in_lines = kit.rules.framing == Framing::Lines;
-        if reading.position > 0 && is_in_lines && decoder.wants_beginning() {
-            show_beginning(kit, &origin, content(0)?, reading.position, &mut *decoder)?;
-        }
+        let (seekable, left) = Seekable::new(kit, object);
+        let way = match decoder.open(Box::new(seekable), reading.position) {
+            Some(Ok(file)) => Way::File(file, left, object.clone()),
+            Some(Err(error)) => return Err(left.trouble(object, error)),
+            None => {
+                let frames = Frames::open(kit, object, &origin, &reading, &mut *decoder)?;
+                Way::Framed(frames, decoder)
+            }
+        };
         Ok(Self {
-            content: content(reading.position)?,
-            decoder,
+            way,
             origin,
-            buffer: Vec::new(),
-            filled: 0,
-            searched: 0,
-            ended: false,
             reading,
         })
     }
@@ -97,54 +98,42 @@ impl Reader {
     ) -> (usize, Result<Turn, Trouble>) {
         let mut builder = BatchBuilder::with_capacity(full_bytes.min(CHUNK_BYTES));
         let mut positions = Vec::new();
-        let mut records = Records {
-            builder: &mut builder,
-            positions: &mut positions,
-            decoder: &mut *self.decoder,
-            refused: &mut batch.refused,
-            on_error: &kit.on_error,
-            rules: &kit.rules,
-            origin: &self.origin,
-            place: &self.origin.name,
-            headers: &[],
-            timestamp_ms: now_ms(),
-            full_bytes,
-            refused_bytes: 0,
-        };
-        let turn = loop {
-            if self.searched == self.filled && !self.ended {
-                let chunk = read_chunk(&mut self.content, &mut self.buffer, self.filled);
-                match chunk {
-                    Ok(read) => {
-                        self.filled += read;
-                        self.ended = read == 0;
-                    }
-                    Err(trouble) => break Err(trouble),
+        let mut refused_bytes = 0;
+        let turn = match &mut self.way {
+            Way::Framed(frames, decoder) => {
+                let mut records = Records {
+                    builder: &mut builder,
+                    positions: &mut positions,
+                    decoder: &mut **decoder,
+                    refused: &mut batch.refused,
+                    on_error: &kit.on_error,
+                    rules: &kit.rules,
+                    origin: &self.origin,
+                    place: &self.origin.name,
+                    headers: &[],
+                    timestamp_ms: now_ms(),
+                    full_bytes,
+                    refused_bytes: 0,
+                };
+                let turn = frames.turn(&mut self.reading, &mut records);
+                refused_bytes = records.refused_bytes;
+                turn
+            }
+            Way::File(file, left, object) => {
+                let envelope = Envelope {
+                    timestamp_ms: now_ms(),
+                    ..Envelope::default()
+                };
+                let read = file.read(&envelope, full_bytes, &mut builder);
+                self.reading.position = file.position();
+                match read {
+                    Ok(true) => Ok(Turn::Full),
+                    Ok(false) => Ok(Turn::Ended),
+                    Err(error) => Err(left.trouble(object, error)),
                 }
             }
-            let end = if self.ended { End::Final } else { End::Open };
-            let data = &self.buffer[..self.filled];
-            let line = &mut self.reading.line;
-            let position = self.reading.position;
-            let step = take(data, self.searched, position, line, end, &mut records);
-            self.reading.position += step.consumed as u64;
-            self.buffer.copy_within(step.consumed..self.filled, 0);
-            self.filled -= step.consumed;
-            self.searched = 0;
-            if let Some(error) = step.failed {
-                break Ok(Turn::Refused(error));
-            }
-            let full = records.is_full();
-            if self.ended && (self.filled == 0 || (step.consumed == 0 && !full)) {
-                break Ok(Turn::Ended);
-            }
-            if full {
-                break Ok(Turn::Full);
-            }
-            self.searched = self.filled;
         };
-        let mut added_bytes = records.refused_bytes;
-        added_bytes += builder.size_bytes();
+        let added_bytes = refused_bytes + builder.size_bytes();
         batch.parts.extend(builder.finish().map(|batch| Part {
             origin: self.origin.clone(),
             keyed: false,
@@ -152,6 +141,79 @@ impl Reader {
             positions,
         }));
         (added_bytes, turn)
+    }
+}
+
+/// An object that is cut into records.
+struct Frames {
+    content: Content,
+    /// What is read and not delivered, behind which there is room.
+    buffer: Vec<u8>,
+    filled: usize,
+    /// So much of it is known to hold no record's end.
+    searched: usize,
+    ended: bool,
+}
+
+impl Frames {
+    /// Shows `decoder` what it has to know of the beginning.
+    fn open(
+        kit: &Kit,
+        object: &Listed,
+        origin: &Arc<Origin>,
+        reading: &Reading,
+        decoder: &mut dyn Decoder,
+    ) -> Result<Self, Trouble> {
+        let content =
+            |position| Content::open(&kit.remote, object, position, kit.compression, &*kit.codecs);
+        let is_in_lines = kit.rules.framing == Framing::Lines;
+        if reading.position > 0 && is_in_lines && decoder.wants_beginning() {
+            show_beginning(kit, origin, content(0)?, reading.position, decoder)?;
+        }
+        Ok(Self {
+            content: content(reading.position)?,
+            buffer: Vec::new(),
+            filled: 0,
+            searched: 0,
+            ended: false,
+        })
+    }
+
+    /// Cuts on, until `records` is full.
+    fn turn(&mut self, reading: &mut Reading, records: &mut Records<'_>) -> Result<Turn, Trouble> {
+        loop {
+            if self.searched == self.filled && !self.ended {
+                let read = read_chunk(&mut self.content, &mut self.buffer, self.filled)?;
+                self.filled += read;
+                self.ended = read == 0;
+            }
+            let end = if self.ended { End::Final } else { End::Open };
+            let data = &self.buffer[..self.filled];
+            let position = reading.position;
+            let step = take(
+                data,
+                self.searched,
+                position,
+                &mut reading.line,
+                end,
+                records,
+            );
+            reading.position += step.consumed as u64;
+            self.buffer.copy_within(step.consumed..self.filled, 0);
+            self.filled -= step.consumed;
+            self.searched = 0;
+            if let Some(error) = step.failed {
+                return Ok(Turn::Refused(error));
+            }
+            let full = records.is_full();
+            if self.ended && (self.filled == 0 || (step.consumed == 0 && !full)) {
+                return Ok(Turn::Ended);
+            }
+            if full {
+                return Ok(Turn::Full);
+            }
+            self.searched = self.filled;
+        }
     }
 }
 

@@ -57,6 +57,11 @@ impl InputFormat {
         }
     }
 
+    /// Whether the format itself finds the records of a file ([`crate::Decoder::open`]).
+    pub fn finds_records(&self) -> bool {
+        matches!(self, Self::Avro | Self::Parquet)
+    }
+
     /// Whether a payload must be a whole file or body, of which no part can be read alone.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::JsonArray | Self::Avro | Self::Parquet)
