@@ -22,7 +22,10 @@ fn clone_of_the_repository() -> Workdir {
 fn clone_with_a_store() -> (Workdir, Store) {
     let store = Store::in_process();
     for (number, hour) in ["06", "07"].into_iter().enumerate() {
-        let line = |status: u32| format!("{{\"path\":\"/{hour}\",\"status\":{status}}}\n");
+        let time = format!("2026-02-14T{hour}:00:00Z");
+        let line = |status: u32| {
+            format!("{{\"time\":\"{time}\",\"path\":\"/{hour}\",\"status\":{status}}}\n")
+        };
         let content: String = (200..300).map(line).collect();
         let key = format!("nginx/dt=2026-02-14/hr={hour}/{number:020}.json");
         store.put(&key, content);

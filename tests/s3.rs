@@ -1,6 +1,11 @@
 //! Object storage, against each S3 server there is (`rig/README.md`): the real program, kill -9 at
 //! random moments, servers that are restarted.
 
+mod credentials;
+mod faults;
+mod files;
+mod large;
+mod pipelines;
 mod sink;
 mod source;
 

@@ -213,7 +213,11 @@ impl Finished {
 
 pub(super) fn prepare(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TOWPATH") {
+        let name_text = name.to_string_lossy();
+        if ["TOWPATH", "AWS_"]
+            .iter()
+            .any(|whose| name_text.starts_with(whose))
+        {
             command.env_remove(name);
         }
     }
