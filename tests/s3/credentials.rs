@@ -190,13 +190,3 @@ fn none_at_all() {
     ];
     rig.workdir.drain("out.yaml", 1).expect_stderr(&told);
 }
-
-#[test]
-fn a_role_that_may_not_be_assumed() {
-    let role = "credentials: { role_arn: 'arn:aws:iam::1:role/rig' }";
-    let mut rig = Rig::new(role);
-    rig.workdir.set_env("AWS_EC2_METADATA_DISABLED", "true");
-    rig.workdir
-        .drain("out.yaml", 1)
-        .expect_stderr(&["credentials"]);
-}

@@ -19,7 +19,7 @@ topics:
   again: { partitions: 2 }
 sources:
   in: { type: file, include: 'in/*.log', topic: lines }
-  objects: { <<: *store, prefix: o/, topic: again, poll_interval: 50ms, after: delete }
+  objects: { <<: *store, prefix: o/, topic: again, poll_interval: 50ms }
 sinks:
   archive:
     <<: *store
@@ -84,7 +84,6 @@ fn lines_pass_once_while_calls_fail() {
             );
         }
         assert_eq!(store.uploads(), 0);
-        assert_eq!(store.keys(), [""; 0]);
     }
 }
 

@@ -159,16 +159,11 @@ impl Client {
     }
 }
 
-/// Why there are no credentials, if that is among the causes of `error`.
+/// Why there are no credentials, if that is among the causes of `error`: the last of them, as a role
+/// has none when whoever assumes it has none.
 fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref()).last()
 }
 
 /// What the store answered.
