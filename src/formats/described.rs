@@ -48,3 +48,30 @@ impl Description {
             .map_err(|error| Error::record("take", "a record").because(error))
     }
 }
+
+/// Records as JSON, one behind the other, that are handed over together.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub text: Vec<u8>,
+    /// Where each ends in `text`.
+    pub ends: Vec<usize>,
+}
+
+impl Made {
+    /// Appends all to `out`; none is left.
+    pub fn push(
+        &mut self,
+        description: &mut Description,
+        envelope: &Envelope<'_>,
+        out: &mut BatchBuilder,
+    ) -> Result<()> {
+        let mut start = 0;
+        for &end in &self.ends {
+            description.push(&self.text[start..end], envelope, out)?;
+            start = end;
+        }
+        self.text.clear();
+        self.ends.clear();
+        Ok(())
+    }
+}

@@ -14,7 +14,7 @@ use super::binary::Input;
 use super::container::{MAGIC, crc32};
 use super::decode::decode;
 use super::description::description;
-use crate::described::Description;
+use crate::described::{Description, Made};
 
 /// Bytes of a block, as it stands and decompressed, at most; of what stands in a header, too.
 const BLOCK_BYTES_MAX: u64 = 64 << 20;
@@ -159,7 +159,7 @@ impl Header {
         let damaged = input.fault("a damaged block, or one of more than 64 MiB");
         let at = usize::try_from(input.at).unwrap_or(usize::MAX);
         let plain = decompress(self.codec, input.piece()?).ok_or(damaged)?;
-        made.records(&self.schema, count, &plain, most)
+        decode_block(&self.schema, count, &plain, most, made)
             // Of what was compressed, only the block's place is known.
             .map_err(|inside| bad(Fault { at, ..inside }))?;
         match input.up_to(16)? == self.marker {
@@ -195,51 +195,25 @@ fn decompress(codec: AvroCodec, block: Vec<u8>) -> Option<Vec<u8>> {
     }
 }
 
-/// Records as JSON, one behind the other.
-#[derive(Default)]
-struct Made {
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Made {
-    /// Adds the `count` records of a block.
-    fn records(
-        &mut self,
-        schema: &AvroSchema,
-        count: u64,
-        block: &[u8],
-        most: usize,
-    ) -> Result<(), Fault> {
-        let mut input = Input::new(block);
-        for _ in 0..count {
-            decode(schema, &mut input, &mut self.text)?;
-            self.ends.push(self.text.len());
-            if self.text.len() > most {
-                return Err(input.fault("more JSON than a block or file may be"));
-            }
-        }
-        match input.is_empty() {
-            true => Ok(()),
-            false => Err(input.fault("a block with bytes behind its records")),
+/// Makes the `count` records of a block; with what was made before, `most` bytes of JSON at most.
+fn decode_block(
+    schema: &AvroSchema,
+    count: u64,
+    block: &[u8],
+    most: usize,
+    made: &mut Made,
+) -> Result<(), Fault> {
+    let mut input = Input::new(block);
+    for _ in 0..count {
+        decode(schema, &mut input, &mut made.text)?;
+        made.ends.push(made.text.len());
+        if made.text.len() > most {
+            return Err(input.fault("more JSON than a block or file may be"));
         }
     }
-
-    /// Hands all over.
-    fn push(
-        &mut self,
-        description: &mut Description,
-        envelope: &Envelope<'_>,
-        out: &mut BatchBuilder,
-    ) -> Result<()> {
-        let mut start = 0;
-        for &end in &self.ends {
-            description.push(&self.text[start..end], envelope, out)?;
-            start = end;
-        }
-        self.text.clear();
-        self.ends.clear();
-        Ok(())
+    match input.is_empty() {
+        true => Ok(()),
+        false => Err(input.fault("a block with bytes behind its records")),
     }
 }
 

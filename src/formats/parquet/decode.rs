@@ -16,7 +16,7 @@ use super::content::Shared;
 use super::pages::{Pages, Room};
 use super::rows::{Column, put_object};
 use super::shape::{Place, description, places};
-use crate::described::Description;
+use crate::described::{Description, Made};
 
 /// Bytes of the records of a file that is a payload, as JSON, at most.
 const PAYLOAD_JSON_BYTES_MAX: usize = 1 << 30;
@@ -61,32 +61,6 @@ impl Decoder for ParquetDecoder {
     ) -> Option<Result<Box<dyn RecordFile>>> {
         let opened = ParquetFile::open(content, position, &*self.schemas);
         Some(opened.map(|file| Box::new(file) as _))
-    }
-}
-
-/// Records as JSON, one behind the other.
-#[derive(Default)]
-struct Made {
-    text: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Made {
-    /// Hands all over.
-    fn push(
-        &mut self,
-        description: &mut Description,
-        envelope: &Envelope<'_>,
-        out: &mut BatchBuilder,
-    ) -> Result<()> {
-        let mut start = 0;
-        for &end in &self.ends {
-            description.push(&self.text[start..end], envelope, out)?;
-            start = end;
-        }
-        self.text.clear();
-        self.ends.clear();
-        Ok(())
     }
 }
 
