@@ -162,8 +162,12 @@ impl Client {
 /// Why there are no credentials, if that is among the causes of `error`: the last of them, as a role
 /// has none when whoever assumes it has none.
 fn credentials_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.filter_map(|error| error.downcast_ref()).last()
+    let (mut cause, mut found) = (Some(error), None);
+    while let Some(error) = cause {
+        found = error.downcast_ref().or(found);
+        cause = error.source();
+    }
+    found
 }
 
 /// What the store answered.
