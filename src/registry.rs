@@ -12,6 +12,8 @@ pub fn registry() -> Registry {
     types.extend(connector_console::connector_types());
     #[cfg(feature = "generate")]
     types.push(connector_generate::connector_type());
+    #[cfg(feature = "postgres")]
+    types.push(connector_postgres::connector_type());
     #[cfg(feature = "s3")]
     types.push(connector_s3::connector_type());
     let transforms = towpath_transforms::types();

@@ -288,6 +288,7 @@ fn no_file_has_outgrown_its_noun() {
 fn option_tables_are_what_the_options_say() {
     let mut types = vec![("file", connector_file::connector_type())];
     types.push(("generate", connector_generate::connector_type()));
+    types.push(("postgres", connector_postgres::connector_type()));
     types.push(("s3", connector_s3::connector_type()));
     types.extend(
         connector_console::connector_types()

@@ -14,4 +14,5 @@ mod fuzz;
 mod harness;
 mod layout;
 mod pipelines;
+mod postgres;
 mod s3;

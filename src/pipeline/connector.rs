@@ -16,14 +16,7 @@ use crate::pipeline::{Connector, Input, Output, STREAM, Sink, Source, Stream};
 use crate::transform::{self, Role};
 
 /// Connector types that later versions bring.
-const LATER_TYPES: &[&str] = &[
-    "s3",
-    "postgres",
-    "http",
-    "http_client",
-    "http_server",
-    "wasm",
-];
+const LATER_TYPES: &[&str] = &["http", "http_client", "http_server", "wasm"];
 
 /// More tasks help nobody, and cost memory each.
 const TASKS_MAX: u32 = 1024;

@@ -30,6 +30,7 @@ pub(crate) struct System {
     /// Opened later: a stop may cut it off.
     source: Box<dyn Source>,
     new_decoder: NewDecoder,
+    log_id: Arc<str>,
     retried: Reading,
     /// Whether what is retried is looked at first: both take turns.
     retried_first: bool,
@@ -115,6 +116,7 @@ impl Feed {
         Ok(Self::System(System {
             new_decoder: towpath_formats::decoder(source.config.format(), &schemas)?,
             source: source.config.source(),
+            log_id: log.id().to_string().into(),
             retried: Reading::open(spec, assigned, log, ReadTo::Committed, writer).await?,
             retried_first: false,
             ended: false,
@@ -178,6 +180,7 @@ impl Feed {
             connector: context.connector.clone(),
             task: context.task,
             tasks: context.tasks,
+            log_id: system.log_id.clone(),
             drain: context.drain,
             state: state.clone(),
             new_decoder: system.new_decoder.clone(),

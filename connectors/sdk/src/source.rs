@@ -65,6 +65,8 @@ pub struct SourceContext {
     pub task: u32,
     /// Its number of tasks.
     pub tasks: u32,
+    /// The log's id, for the name of what is made at the far side: another log makes its own.
+    pub log_id: Arc<str>,
     /// Read to the end that is there now, then return `None`.
     pub drain: bool,
     /// What the connector has committed; all its tasks see all of it.

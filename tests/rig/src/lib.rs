@@ -12,11 +12,13 @@ mod fault;
 mod identity;
 mod in_process;
 mod minio;
+mod postgres;
 mod proxy;
 mod store;
 
 pub use cases::try_each;
 pub use fault::{Call, Fault, Rule};
 pub use identity::Identity;
+pub use postgres::{Cluster, Stop};
 pub use proxy::Proxy;
 pub use store::{ACCESS_KEY, BUCKET, Content, REGION, SECRET_KEY, Store, client};

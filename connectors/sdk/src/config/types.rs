@@ -45,6 +45,13 @@ pub(super) fn expect_text<'a>(
 pub struct Secret(String);
 
 impl Secret {
+    /// From now on `text` is shown as `***` wherever it stands.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        crate::keep_secret(&text);
+        Self(text)
+    }
+
     /// The text itself, for the one place that needs it.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -199,6 +199,7 @@ pub fn source_context(state: Arc<FakeState>, drain: bool) -> SourceContext {
         connector: "test.source".into(),
         task: 0,
         tasks: 1,
+        log_id: "log".into(),
         drain,
         state,
         new_decoder: text(),
