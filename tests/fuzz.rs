@@ -40,6 +40,9 @@ targets! {
         "fields", "logicalType", "decimal", "precision", "scale", "uuid", "timestamp-millis", "duration", "[\"null\",",
     ];
     dedupe: state::dedupe, ["h\x11", "\x01", "\0\0\0\0\0\0\0\0", "\x08", "\0\x10", "\x7f"];
+    parquet: records::parquet, [
+        "PAR1", "\x15\x02", "\x15\0", "\x19\x1c", "\0\0\0\0", "\x7f", "\x16\x02", "\x0c", "\x04\0\0\0", "\x01",
+    ];
     json: text::json, [
         "[", "]", "{", "}", "{\"a\":", "[0,", "\"", "\\\"", "\\u0000", "\\ud83d", "\\ude00", "\\u00e9", "\\\\", "1e400",
         "-0", "0.1", "1E+", "true", "false", "null", ",", ":", " ", "\n",

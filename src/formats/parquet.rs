@@ -29,6 +29,7 @@ mod columns;
 mod container;
 mod content;
 mod decode;
+mod delta;
 mod layout;
 mod pages;
 mod rows;

@@ -1,4 +1,4 @@
-//! What is read as bytes: record batches, compressed streams, Avro files.
+//! What is read as bytes: record batches, compressed streams, Avro and Parquet files.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -156,6 +156,11 @@ pub fn avro(bytes: &[u8]) {
         let text = |values: &[Vec<u8>]| String::from_utf8_lossy(&values.join(&b'\n')).into_owned();
         assert_eq!(text(&again), text(&values));
     }
+}
+
+/// Damaged or not, a file is read or refused.
+pub fn parquet(bytes: &[u8]) {
+    decoded(InputFormat::Parquet, bytes);
 }
 
 /// The schema in a file's head: a length in zigzag, and text.

@@ -169,7 +169,7 @@ impl ParquetFile {
             let descriptor = metadata.column(index).column_descr_ptr();
             let definition_max = descriptor.max_def_level();
             let pages = group.get_column_page_reader(index)?;
-            let pages = Box::new(Pages::new(pages, descriptor.physical_type(), &room));
+            let pages = Box::new(Pages::new(pages, &descriptor, &room));
             Ok(Column::new(
                 get_column_reader(descriptor, pages),
                 definition_max,

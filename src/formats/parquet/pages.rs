@@ -6,10 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use parquet::basic::Type;
+use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::data_type::{ByteArray, Int96};
 use parquet::errors::{ParquetError, Result};
+use parquet::schema::types::ColumnDescriptor;
+
+use super::delta;
 
 /// What the values of one row group may take in memory, their levels counted.
 const VALUES_BYTES_MAX: usize = 1 << 30;
@@ -36,13 +39,15 @@ impl Room {
 pub(super) struct Pages {
     reader: Box<dyn PageReader>,
     value_bytes: usize,
+    /// The largest repetition and definition level.
+    levels: [i16; 2],
     room: Room,
 }
 
 impl Pages {
-    /// Of values that are stored as `physical`.
-    pub fn new(reader: Box<dyn PageReader>, physical: Type, room: &Room) -> Self {
-        let value_bytes = match physical {
+    /// Of the values that `column` describes.
+    pub fn new(reader: Box<dyn PageReader>, column: &ColumnDescriptor, room: &Room) -> Self {
+        let value_bytes = match column.physical_type() {
             Type::BOOLEAN => 1,
             Type::INT32 | Type::FLOAT => 4,
             Type::INT64 | Type::DOUBLE => 8,
@@ -52,6 +57,7 @@ impl Pages {
         Self {
             reader,
             value_bytes,
+            levels: [column.max_rep_level(), column.max_def_level()],
             room: room.clone(),
         }
     }
@@ -63,10 +69,58 @@ impl Pages {
         if is_dictionary && values > page.buffer().len() {
             return Err(refused("a dictionary with more values than bytes"));
         }
+        if !self
+            .values(page)
+            .is_some_and(|(encoding, bytes)| delta::is_sound(encoding, bytes, values))
+        {
+            return Err(refused("a page whose counts do not fit each other"));
+        }
         let bytes = values.saturating_mul(self.value_bytes + LEVELS_BYTES);
         match self.room.take(bytes) {
             true => Ok(()),
             false => Err(refused("a row group of more than 1 GiB in memory")),
+        }
+    }
+}
+
+impl Pages {
+    /// What stands in a page behind its levels, and how it is encoded.
+    fn values<'a>(&self, page: &'a Page) -> Option<(Encoding, &'a [u8])> {
+        match page {
+            Page::DataPage {
+                buf,
+                num_values,
+                encoding,
+                rep_level_encoding,
+                def_level_encoding,
+                ..
+            } => {
+                let mut rest = &buf[..];
+                let encodings = [*rep_level_encoding, *def_level_encoding];
+                let levels = self.levels.into_iter().zip(encodings);
+                for (max, encoding) in levels.filter(|(max, _)| *max > 0) {
+                    // Runs have their length before them; what is packed by bits has not.
+                    if encoding == Encoding::RLE {
+                        let (length, behind) = rest.split_first_chunk::<4>()?;
+                        rest = behind.get(u32::from_le_bytes(*length) as usize..)?;
+                    } else {
+                        let bits = u64::from(*num_values) * u64::from(16 - max.leading_zeros());
+                        rest = rest.get(usize::try_from(bits.div_ceil(8)).ok()?..)?;
+                    }
+                }
+                Some((*encoding, rest))
+            }
+            Page::DataPageV2 {
+                buf,
+                encoding,
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => {
+                let levels = def_levels_byte_len.checked_add(*rep_levels_byte_len)?;
+                Some((*encoding, buf.get(levels as usize..)?))
+            }
+            Page::DictionaryPage { buf, encoding, .. } => Some((*encoding, &buf[..])),
         }
     }
 }
