@@ -112,6 +112,11 @@ fn csv_and_avro_are_written_once_over_kills() {
         worker.kill_9();
     }
     workdir.drain("p.yaml", 0);
+    // However much a life has written to one file, that is full now, and the next one begins another.
+    let lines = (count..count + 10_000).map(|id| record(id).0 + "\n");
+    workdir.append("in/input", lines.collect::<String>());
+    count += 10_000;
+    workdir.drain("p.yaml", 0);
     check_files(&workdir, count);
     let rotated = |listing: Vec<String>| {
         listing

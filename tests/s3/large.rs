@@ -21,9 +21,10 @@ sources:
     format: FORMAT
     topic: lines
 ";
-/// What a worker may take: 20 MiB of its own, a block as it stands and as records, and what is on its
-/// way. Measured: 37 MiB of lines, 85 of Avro, 60 of Parquet, with blocks of 16 MiB.
-const PEAK_KIB_MAX: u64 = 120 << 10;
+/// What a worker may take: 20 MiB of its own, a block as it stands and as records, and what waits for
+/// the disk. Measured: 37 MiB of lines, 85 of Avro, 60 of Parquet, with blocks of 16 MiB; 142 of Avro
+/// beside a build.
+const PEAK_KIB_MAX: u64 = 160 << 10;
 const RECORDS_PER_BLOCK: usize = 16_000;
 const RECORD_BYTES: usize = 1_000;
 
@@ -68,6 +69,8 @@ fn check(word: &str, format: Option<OutputFormat>) {
     let values = values();
     store.put_parts("large", parts(format, &values, blocks));
     let workdir = workdir_with(&store.endpoint());
+    let settings = "admin: { listen: '127.0.0.1:0' }\nmemory_limit: 64MiB\n";
+    workdir.write("towpath.yaml", settings);
     workdir.write("in.yaml", PIPELINE.replace("FORMAT", word));
     let (peak_kib, said) = peak_kib(workdir.command(&["run", "--drain", "in.yaml"]));
     println!("{word}: {} MiB", peak_kib >> 10);

@@ -79,8 +79,8 @@ fn later_features_are_named() {
         &["a.yaml:1:1: `plugins` is not supported yet"],
     );
     check(
-        &[&with("type: file", "type: postgres")],
-        &["a.yaml:3:11: the connector type `postgres` is not supported yet"],
+        &[&with("type: file", "type: http_server")],
+        &["a.yaml:3:11: the connector type `http_server` is not supported yet"],
     );
     check(
         &[&with("type: file", "type: plugin.x")],
